@@ -1,0 +1,1 @@
+"""The merge engine: recipe → lock → plan → run → card → publish."""

@@ -1,0 +1,17 @@
+"""The merge methods: one file each, and this literal registry."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from engine.methods import dare_linear, dare_ties, linear, passthrough, slerp, task_arithmetic, ties
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.methods.contract import Method
+
+_MODULES = (linear, slerp, task_arithmetic, ties, dare_linear, dare_ties, passthrough)
+METHODS: Mapping[str, Method] = MappingProxyType({module.METHOD.name: module.METHOD for module in _MODULES})
+"""Every method by its name, in the order in which they are listed."""

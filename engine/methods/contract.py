@@ -1,0 +1,177 @@
+"""What a merge method is: some measure passes, then one blend, both over chunks.
+
+A method gets tensors and numbers. It knows nothing of recipes, files, models or devices: the engine
+resolves parameters, subtracts the base, casts to float64, cuts into chunks and seeds. Nothing here
+imports torch, so that methods can be listed, and their parameters checked, without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ParameterSet(BaseModel):
+    """Base of every method's parameter models: typed, frozen, nothing unknown.
+
+    A field without a default is required. ``ge``/``le``/``gt``/``lt`` give the range and ``description``
+    one line; the documentation, the form and the checks are made from them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+
+class NoParameters(ParameterSet):
+    """A scope in which a method takes nothing."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which models a method takes.
+
+    ``base`` is *required* (a base, and ``least``..``most`` other models), *optional* (likewise, but it may
+    be missing), or *participant* (a base is one more model like the others, and counts). ``lends_only``
+    says that a base gives its config and tokenizer and nothing else. With ``task_vectors`` the method sees
+    each model minus the base.
+    """
+
+    base: Literal["required", "optional", "participant"]
+    least: int
+    most: int | None
+    task_vectors: bool = False
+    lends_only: bool = False
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One output tensor as its method sees it.
+
+    ``sources`` holds one parameter set per model, the base excluded, in recipe order; ``parameters`` the
+    global ones; ``has_base`` whether a base takes part.
+    """
+
+    shape: tuple[int, ...]
+    sources: tuple[Any, ...]
+    parameters: Any
+    has_base: bool
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+
+class Chunk(Protocol):
+    """A run of consecutive elements of one output tensor, in float64.
+
+    ``models`` has one flat tensor per source, in recipe order
+    without the base: weights, or task vectors where the method takes those. A method may overwrite
+    neither; the tensors that it makes are its own.
+    """
+
+    @property
+    def models(self) -> tuple[Tensor, ...]:
+        """Elements of each source."""
+        ...
+
+    @property
+    def base(self) -> Tensor:
+        """The base's elements; only where the mix has a base."""
+        ...
+
+    def indices(self) -> Tensor:
+        """Flat index of each element, int64."""
+        ...
+
+    def bernoulli(self, source: int, probability: float) -> Tensor:
+        """Draw for each element of ``source``: 1.0 with ``probability`` and 0.0 otherwise, float64."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A measure: the total, over the whole tensor, of each elementwise term.
+
+    Added pairwise over fixed blocks, so that chunks and threads change no bit. Yields ``tuple[float, ...]``.
+    """
+
+    terms: Callable[[Chunk], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a selection by size ends.
+
+    One total order: larger first, then the lower flat index. Selected is what is larger than ``value``,
+    and what equals it up to and including flat index ``last``.
+    """
+
+    value: float
+    last: int
+
+    def selects(self, magnitudes: Tensor, indices: Tensor) -> Tensor:
+        """Boolean mask of the selected elements."""
+        return (magnitudes > self.value) | ((magnitudes == self.value) & (indices <= self.last))
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """A measure: for each sequence of magnitudes (>= 0), the cut that selects exactly ``keep[i]`` elements.
+
+    ``1 <= keep[i] <= size``. Yields ``tuple[Cut, ...]``.
+    """
+
+    magnitudes: Callable[[Chunk], tuple[Tensor, ...]]
+    keep: tuple[int, ...]
+
+
+SUMS_SWEEPS = 1
+"""How many times the whole tensor is read for ``Sums``."""
+CUTS_SWEEPS = 5
+"""How many times the whole tensor is read for ``Cuts``, at most."""
+
+Measure = Sums | Cuts
+Blend = Callable[[Chunk], "Tensor"]
+Steps = Generator[Measure, Any, Blend]
+
+
+def never(_mix: Mix) -> bool:
+    """The usual answer to ``Method.verbatim``."""
+    return False
+
+
+def no_sweeps(_mix: Mix) -> int:
+    """The usual answer to ``Method.sweeps`` of a method that blends at once."""
+    return 0
+
+
+@dataclass(frozen=True)
+class Method:
+    """A merge method, as its file declares it.
+
+    ``steps`` yields measures, is sent what they measured, and returns the blend. ``sweeps`` tells, before any
+    weight is read, how many times those measures may read the whole tensor. ``verbatim`` says that the output
+    *is* its only input, so that bytes may be copied. ``inert`` names parameters that mergekit accepts
+    without effect here.
+    """
+
+    name: str
+    purpose: str
+    formula: str
+    paper: str
+    inputs: Inputs
+    source_parameters: type[ParameterSet]
+    parameters: type[ParameterSet]
+    steps: Callable[[Mix], Steps]
+    sweeps: Callable[[Mix], int] = no_sweeps
+    verbatim: Callable[[Mix], bool] = never
+    inert: frozenset[str] = field(default_factory=frozenset)

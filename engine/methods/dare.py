@@ -1,0 +1,60 @@
+"""What ``dare_linear`` and ``dare_ties`` share: random dropping, and making up for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.methods.contract import SUMS_SWEEPS, Mix, Steps, Sums
+from engine.methods.task_vectors import Rule, blend_of, l1_ratios, l1_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from engine.methods.contract import Chunk
+
+
+def _measured(mix: Mix) -> bool:
+    by_norm = mix.parameters.rescale and mix.parameters.rescale_norm == "l1"
+    return by_norm and any(_partial(source.density) for source in mix.sources)
+
+
+def _partial(density: float) -> bool:
+    return 0 < density < 1
+
+
+def sweeps(mix: Mix) -> int:
+    """One where L1 norms are measured, else none."""
+    return SUMS_SWEEPS if _measured(mix) else 0
+
+
+def _drop(mix: Mix, chunk: Chunk) -> list[Tensor]:
+    """Keep each element with its model's density as probability, set the others to zero."""
+    dropped = []
+    for i, (source, delta) in enumerate(zip(mix.sources, chunk.models, strict=True)):
+        if _partial(source.density):
+            dropped.append(chunk.bernoulli(i, source.density).mul_(delta))
+        else:
+            dropped.append(delta if source.density > 0 else delta * 0.0)
+    return dropped
+
+
+def steps(*, consensus: bool) -> Callable[[Mix], Steps]:
+    """Make the steps of a DARE method, with or without sign consensus."""
+
+    def _steps(mix: Mix) -> Steps:
+        factors = [1.0] * len(mix.sources)
+        if _measured(mix):
+            terms = yield Sums(lambda chunk: l1_terms(chunk.models, _drop(mix, chunk)))
+            factors = l1_ratios(terms)
+        elif mix.parameters.rescale:
+            factors = [1.0 / s.density if _partial(s.density) else 1.0 for s in mix.sources]
+
+        def thin(chunk: Chunk) -> Sequence[Tensor]:
+            dropped = _drop(mix, chunk)
+            return [delta if f == 1.0 else delta * f for delta, f in zip(dropped, factors, strict=True)]
+
+        return blend_of(thin, mix, Rule.of(mix, consensus=consensus))
+
+    return _steps

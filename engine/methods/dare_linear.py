@@ -1,0 +1,20 @@
+"""Drop at random, rescale, add."""
+
+from __future__ import annotations
+
+from engine.methods import dare
+from engine.methods.contract import Method
+from engine.methods.task_vectors import INPUTS, Dense, Dropped
+
+METHOD = Method(
+    name="dare_linear",
+    purpose="merge many fine-tunes that each change little, keeping a random part of each change",
+    formula="base + λ·Σ wᵢδᵢ, each δ kept with probability density and divided by it",
+    paper="2311.03099",
+    inputs=INPUTS,
+    source_parameters=Dense,
+    parameters=Dropped,
+    steps=dare.steps(consensus=False),
+    sweeps=dare.sweeps,
+    inert=frozenset({"int8_mask"}),
+)

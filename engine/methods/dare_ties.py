@@ -1,0 +1,20 @@
+"""Drop at random, rescale, elect a sign, add what agrees."""
+
+from __future__ import annotations
+
+from engine.methods import dare
+from engine.methods.contract import Method
+from engine.methods.task_vectors import INPUTS, Dense, Dropped
+
+METHOD = Method(
+    name="dare_ties",
+    purpose="merge many fine-tunes that conflict, keeping a random part of each change and one sign",
+    formula="base + λ·Σ agreeing wᵢδᵢ, each δ kept with probability density and divided by it",
+    paper="2311.03099",
+    inputs=INPUTS,
+    source_parameters=Dense,
+    parameters=Dropped,
+    steps=dare.steps(consensus=True),
+    sweeps=dare.sweeps,
+    inert=frozenset({"int8_mask"}),
+)

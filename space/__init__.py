@@ -1,0 +1,1 @@
+"""The form for people who write no code. Imports only the engine's public names."""
