@@ -1,0 +1,110 @@
+"""What ``config.json`` tells about a model, and the config of what comes out.
+
+Nothing here keeps a table of architectures: keys that transformers' configs share are enough. Multi-modal
+configs nest the language model's part (``text_config``).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+TEXT_PARTS = ("text_config", "llm_config", "language_config")
+TIED_BY_DEFAULT = frozenset({"gemma", "gemma2", "gemma3", "gemma3_text", "gpt2", "opt", "bloom", "cohere"})
+"""Model types whose config class ties the head to the embedding where ``config.json`` says nothing."""
+NOT_PER_LAYER = ("token_id", "token_ids", "architectures")
+"""Endings of keys whose lists are not one value per layer, though they may happen to be as long."""
+
+
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Config of the language model: nested in a multi-modal one, else the whole."""
+    for name in TEXT_PARTS:
+        part = config.get(name)
+        if isinstance(part, dict) and any(key in part for key in LAYER_KEYS):
+            return part
+    return config
+
+
+def layer_count(config: Mapping[str, Any]) -> int | None:
+    """Number of hidden layers of the language model, if the config tells."""
+    part = text_part(config)
+    for key in LAYER_KEYS:
+        value = part.get(key)
+        if type(value) is int and value >= 0:
+            return value
+    return None
+
+
+def architecture(config: Mapping[str, Any]) -> str:
+    """``architectures[0]``, else ``model_type``, else ``unknown``."""
+    named = config.get("architectures")
+    if isinstance(named, list) and named and isinstance(named[0], str):
+        return named[0]
+    model_type = config.get("model_type")
+    return model_type if isinstance(model_type, str) else "unknown"
+
+
+def is_tied(config: Mapping[str, Any], *, has_head: bool) -> bool:
+    """Whether the output head is the embedding.
+
+    The config decides; where it is silent, a model type that is tied by default, or a head that is not stored.
+    """
+    for part in (text_part(config), config):
+        value = part.get("tie_word_embeddings")
+        if isinstance(value, bool):
+            return value
+    return text_part(config).get("model_type") in TIED_BY_DEFAULT or not has_head
+
+
+def quantisation(config: Mapping[str, Any]) -> str | None:
+    """Name of the quantisation format that the config declares, if any."""
+    declared = config.get("quantization_config") or text_part(config).get("quantization_config")
+    if not isinstance(declared, dict):
+        return None
+    method = declared.get("quant_method")
+    return method if isinstance(method, str) else "unknown"
+
+
+def merged_config(
+    config: Mapping[str, Any],
+    *,
+    layers: Sequence[tuple[Mapping[str, Any], int]] | None,
+    tied: bool,
+    dtype: str,
+) -> dict[str, Any]:
+    """Make the output's config from the base's, made true where the merge changes it.
+
+    ``layers`` gives, for each output layer, the config of the model and the index of the layer that it comes
+    from (None leaves layers alone): their number is set, and per-layer lists such as ``layer_types`` are put
+    together again from the parents' own.
+    """
+    merged = copy.deepcopy(dict(config))
+    part = next(
+        (merged[name] for name in TEXT_PARTS if merged.get(name) and text_part(config) is config[name]),
+        merged,
+    )
+    if layers is not None:
+        _set_layers(part, layer_count(config), layers)
+    if part.get("tie_word_embeddings", merged.get("tie_word_embeddings")) is not tied:
+        for holder in (part, merged):
+            if "tie_word_embeddings" in holder or holder is part:
+                holder["tie_word_embeddings"] = tied
+    for holder in (part, merged):
+        keys = [key for key in ("dtype", "torch_dtype") if key in holder]
+        for key in keys or (["torch_dtype"] if holder is merged else []):
+            holder[key] = dtype
+    return merged
+
+
+def _set_layers(part: dict[str, Any], count: int | None, layers: Sequence[tuple[Mapping[str, Any], int]]) -> None:
+    key = next((key for key in LAYER_KEYS if key in part), LAYER_KEYS[0])
+    for name, value in list(part.items()):
+        if isinstance(value, list) and count and len(value) == count and not name.endswith(NOT_PER_LAYER):
+            lists = [(text_part(config).get(name), index) for config, index in layers]
+            if all(isinstance(per_layer, list) and index < len(per_layer) for per_layer, index in lists):
+                part[name] = [per_layer[index] for per_layer, index in lists if per_layer is not None]
+    part[key] = len(layers)

@@ -1,0 +1,103 @@
+"""A checkpoint on the Hub at a commit: headers and weights by ranged requests, nothing stored."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from engine.checkpoints.checkpoint import INDEX, FilePin, Pin, join_headers, parse_json, weight_files
+from engine.checkpoints.config import architecture
+from engine.checkpoints.header import PREFIX, TensorInfo, header_length, parse_header
+from engine.checkpoints.side_files import is_pinned
+from engine.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.hub_client import Hub, HubFile
+
+FIRST_READ = 100_000
+"""Bytes of a weight file asked for at first: holds most headers, as the Hub's own client found."""
+CONNECTIONS = 8
+
+
+class HubCheckpoint:
+    """A Hub repo at ``commit``, or else at what ``revision`` means now.
+
+    Opening it reads the config, the index and the headers.
+    """
+
+    remote = True
+
+    def __init__(self, ref: str, hub: Hub, repo: str, revision: str | None, commit: str | None = None) -> None:
+        model = hub.model(repo, commit or revision)
+        self._hub, self._repo, self._commit = hub, repo, model.commit
+        self.header_bytes = 0
+        files = {file.name: file for file in model.files}
+        if "config.json" not in files:
+            raise ModelError(f"{ref} has no config.json; name a repo that holds a model for transformers")
+        self.config: Mapping[str, Any] = self._json("config.json")
+        index = self._json(INDEX) if INDEX in files else None
+        weights = weight_files({name: file.size for name, file in files.items()}, ref, index)
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            headers = list(pool.map(lambda name: self._header(name, files[name].size), weights))
+        self.tensors: Mapping[str, TensorInfo] = join_headers(headers, ref, index)
+        pinned = [f for f in model.files if is_pinned(f.name)]
+        self.pin = Pin(
+            ref=ref,
+            kind="hub",
+            repo=repo,
+            revision=revision,
+            commit=model.commit,
+            files=tuple(_file_pin(f) for f in pinned if not _stray(f.name, weights)),
+            license=_text(model.card.get("license")),
+            license_name=_text(model.card.get("license_name")),
+            license_link=_text(model.card.get("license_link")),
+            gated=model.gated,
+            private=model.private,
+            architecture=architecture(self.config),
+            parameters=sum(info.size for info in self.tensors.values()),
+        )
+
+    def read(self, tensor: TensorInfo, begin: int, out: memoryview) -> None:
+        """Fill ``out`` with the tensor's bytes from ``begin`` on, in one ranged request."""
+        self._hub.read(self._repo, self._commit, tensor.file, tensor.begin + begin, out)
+
+    def side_file(self, name: str) -> bytes:
+        """Read a whole file."""
+        return self._hub.read_file(self._repo, self._commit, name)
+
+    def close(self) -> None:
+        """Nothing is kept open here: connections belong to the client."""
+
+    def _json(self, name: str) -> dict[str, Any]:
+        data = self.side_file(name)
+        self.header_bytes += len(data)
+        return parse_json(data, f"{self._repo}/{name}")
+
+    def _header(self, name: str, size: int) -> dict[str, TensorInfo]:
+        start = self._range(name, 0, min(FIRST_READ, size))
+        length = header_length(start[:PREFIX], f"{self._repo}/{name}", size)
+        rest = PREFIX + length - len(start)
+        if rest > 0:
+            start += self._range(name, len(start), rest)
+        return parse_header(start[PREFIX : PREFIX + length], f"{self._repo}/{name}", name, size)
+
+    def _range(self, name: str, begin: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        self._hub.read(self._repo, self._commit, name, begin, memoryview(buffer))
+        self.header_bytes += length
+        return bytes(buffer)
+
+
+def _file_pin(file: HubFile) -> FilePin:
+    return FilePin(file.name, file.size, f"sha256:{file.sha256}" if file.sha256 else f"git:{file.blob_id}")
+
+
+def _stray(name: str, weights: tuple[str, ...]) -> bool:
+    """Safetensors files that the index does not name are not part of the model."""
+    return name.endswith(".safetensors") and name not in weights
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

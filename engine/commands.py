@@ -1,0 +1,185 @@
+"""The commands as functions: what the command line, the bot and the Space call. Clients are passed in."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.canonical import digest
+from engine.errors import LockError, MergeError, RecipeError
+from engine.events import Published, Said
+from engine.findings import Place, error, warning
+from engine.plan.build import build
+from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path, lock_text, parse_lock
+from engine.publish.record import RECORD, read_record
+from engine.recipe import meaning, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.events import Report
+    from engine.hub_client import Hub
+    from engine.plan.models import Models
+    from engine.plan.plan import Options, Plan
+
+OpenHub = "Callable[[], Hub]"
+TOP = Place(1, 1)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, the models that it reads from, and the lock that it follows (None: it was locked in memory)."""
+
+    plan: Plan
+    models: Models
+    lock: Lock | None
+
+
+def read_recipe(path: Path) -> str:
+    """Read a recipe; ``RecipeError`` where there is none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _unreadable(path, "no such file") from None
+    except IsADirectoryError:
+        raise _unreadable(path, "this is a folder, not a recipe") from None
+    except UnicodeDecodeError as refusal:
+        raise _unreadable(path, f"not UTF-8 text (byte {refusal.start})") from None
+
+
+def _unreadable(path: Path, why: str) -> RecipeError:
+    return RecipeError(str(path), [error("unreadable", f"{why}; expected a recipe in YAML", "check the path", TOP)])
+
+
+def read_lock(recipe: Path) -> Lock | None:
+    """Read the lock beside a recipe, if there is one; ``LockError`` where it cannot be read."""
+    path = lock_path(recipe)
+    return parse_lock(path.read_bytes(), str(path)) if path.is_file() else None
+
+
+def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
+    """Plan a recipe as a run needs it: with the lock beside it where there is one, or not at all.
+
+    ``LockError`` where the lock disagrees with the recipe, the numerics, or what its models hold now.
+    """
+    text, lock = read_recipe(path), read_lock(path)
+    if lock is None:
+        return Planned(*build(str(path), text, open_hub, options), None)
+    where = str(lock_path(path))
+    parsed = parse(text)
+    if parsed.recipe is not None and not any(finding.level == "error" for finding in parsed.findings):
+        check_before(lock, digest(meaning(parsed.recipe)), where)
+    plan, models = build(str(path), text, open_hub, options, lock.commits)
+    check_after(lock, plan, where)
+    return Planned(plan, models, lock)
+
+
+def plan_for_review(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
+    """Plan a recipe to look at it: as a run would, but a lock that no longer fits is a finding, not a stop."""
+    try:
+        return plan_locked(path, open_hub, options)
+    except LockError as stale:
+        plan, models = build(str(path), read_recipe(path), open_hub, options)
+        finding = warning("lock-stale", str(stale), "", TOP)
+        return Planned(replace(plan, findings=(finding, *plan.findings)), models, None)
+
+
+def write_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> tuple[Path, Plan]:
+    """Plan at the models' present commits, and write the lock beside the recipe."""
+    plan, _ = build(str(path), read_recipe(path), open_hub, options)
+    target = lock_path(path)
+    target.write_text(lock_text(lock_of(plan)), encoding="utf-8")
+    return target, plan
+
+
+def check_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
+    """Check that a recipe has a lock and that it fits; ``LockError`` where not."""
+    planned = plan_locked(path, open_hub, options)
+    if planned.lock is None:
+        raise LockError(f"{lock_path(path)}: no such file; write it with `mergesmith lock {path}`")
+    return planned
+
+
+def merge(
+    path: Path, out: Path, open_hub: Callable[[], Hub], options: Options, report: Report, *, force: bool = False
+) -> Plan:
+    """Build a recipe's model into the folder ``out``; goes on where an earlier run of the same plan stopped."""
+    planned = plan_locked(path, open_hub, options)
+    _say_findings(planned.plan, report)
+    # Torch is loaded only now: a recipe that is refused needs none.
+    from engine.publish.assemble import assemble  # noqa: PLC0415
+    from engine.publish.folder import FolderSink  # noqa: PLC0415
+    from engine.run.merge import run  # noqa: PLC0415
+
+    sink = FolderSink(out, planned.plan, force=force)
+    shards = run(planned.plan, planned.models, sink, report, threads=options.threads)
+    files = assemble(planned.plan, planned.models, shards)
+    sink.finish(files)
+    nbytes = planned.plan.bytes + sum(len(data) for data in files.values())
+    report(Published(str(out), len(files) + len(shards), nbytes))
+    return planned.plan
+
+
+def publish(
+    path: Path,
+    open_hub: Callable[[], Hub],
+    options: Options,
+    report: Report,
+    *,
+    force: bool = False,
+    require_lock: bool = False,
+) -> str:
+    """Make a recipe's model and publish it to its repo; returns the address. A published plan is left alone."""
+    planned = plan_locked(path, open_hub, options)
+    if require_lock and planned.lock is None:
+        raise LockError(f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock`")
+    plan = planned.plan
+    _refuse_unpublishable(plan)
+    _say_findings(plan, report)
+    from engine.publish.assemble import assemble  # noqa: PLC0415 - as in `merge`
+    from engine.publish.hub import HubSink, inspect_target  # noqa: PLC0415
+    from engine.run.merge import run  # noqa: PLC0415
+
+    hub, repo = open_hub(), str(plan.repo)
+    target = inspect_target(hub, repo, plan, force=force)
+    if target.published:
+        report(Said(f"{hub.endpoint}/{repo} carries this very plan already: nothing to do"))
+        return f"{hub.endpoint}/{repo}"
+    with tempfile.TemporaryDirectory(prefix="mergesmith-") as work:
+        sink = HubSink(hub, target, plan, Path(work), report)
+        shards = run(plan, planned.models, sink, report, threads=options.threads)
+        return sink.finish(assemble(plan, planned.models, shards))
+
+
+def _refuse_unpublishable(plan: Plan) -> None:
+    findings = []
+    if plan.repo is None:
+        message = "the recipe names no target; expected `publish: {repo: namespace/name}`"
+        findings.append(error("target-missing", message, "add it, or pass --repo namespace/name", TOP))
+    for pin in plan.models:
+        if pin.kind == "local":
+            message = f"{pin.ref} is a local folder, which nobody else could check; expected models on the Hub"
+            findings.append(error("local-model", message, "publish that model first, and name its repo", TOP))
+    if findings:
+        raise RecipeError(plan.path, findings)
+
+
+def _say_findings(plan: Plan, report: Report) -> None:
+    for finding in plan.findings:
+        if finding.level == "warning":
+            report(Said(f"warning: {finding.line_for(plan.path)}"))
+
+
+def card(out: Path) -> Path:
+    """Render the card of a finished folder again from its record, and return its path."""
+    from engine.publish.card import render  # noqa: PLC0415 - jinja is not needed elsewhere in the command line
+    from engine.publish.record import facts_from  # noqa: PLC0415
+
+    path = out / RECORD
+    if not path.is_file():
+        raise MergeError(f"{out} has no {RECORD}; name a folder that `mergesmith merge` made")
+    readme = out / "README.md"
+    readme.write_text(render(facts_from(read_record(path.read_bytes(), str(path)))), encoding="utf-8")
+    return readme

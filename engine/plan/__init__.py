@@ -1,0 +1,1 @@
+"""Recipe and checkpoints → Plan: lock, checks, shards, cost. Nothing here imports torch."""

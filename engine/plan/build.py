@@ -1,0 +1,219 @@
+"""Recipe and models → Plan. Reads headers and configs only, and reports every mistake at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from engine.canonical import digest
+from engine.checkpoints.config import layer_count, merged_config
+from engine.checkpoints.side_files import side_files
+from engine.errors import HubError, RecipeError
+from engine.methods import METHODS
+from engine.plan import checks
+from engine.plan.compose import compose, is_output_tied
+from engine.plan.cost import cost_of
+from engine.plan.models import open_models
+from engine.plan.plan import Plan, SideFile
+from engine.plan.problems import Problems
+from engine.plan.sections import sections_of
+from engine.plan.shards import shards_of
+from engine.publish.licences import combine
+from engine.publish.lineage import parents_of
+from engine.recipe import meaning, parse
+from engine.version import NUMERICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from engine.checkpoints.checkpoint import Pin
+    from engine.findings import Finding
+    from engine.hub_client import Hub
+    from engine.plan.models import Models
+    from engine.plan.plan import Options, OutputTensor
+    from engine.plan.sections import Section
+    from engine.recipe import Places, Recipe
+
+
+def build(
+    path: str,
+    text: str,
+    open_hub: Callable[[], Hub],
+    options: Options,
+    commits: Mapping[str, str] | None = None,
+) -> tuple[Plan, Models]:
+    """Plan the recipe ``text`` (``path`` names it in errors); ``commits`` pins models by reference, from a lock.
+
+    Returns the plan and the opened models that a run reads from. ``RecipeError`` with all findings where any is an
+    error; ``HubError`` where the Hub does not answer and the recipe itself is sound.
+    """
+    parsed = parse(text)
+    findings = list(parsed.findings)
+    if parsed.recipe is None:
+        raise RecipeError(path, findings)
+    try:
+        models, more = open_models(parsed.recipe, parsed.places, open_hub, local=options.local, commits=commits)
+    except HubError:
+        _stop_on_errors(path, findings)
+        raise
+    findings += more
+    if models is not None and not any(finding.level == "error" for finding in parsed.findings):
+        plan = _plan(path, text, parsed.recipe, parsed.places, models, findings, options)
+        _stop_on_errors(path, findings)
+        if plan is not None:
+            return plan, models
+    elif models is not None:
+        findings += checks.ranges(parsed.recipe, models, parsed.places)
+    raise RecipeError(path, _sorted(findings))
+
+
+def _stop_on_errors(path: str, findings: Sequence[Finding]) -> None:
+    if any(finding.level == "error" for finding in findings):
+        raise RecipeError(path, _sorted(findings))
+
+
+def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    levels = ("error", "warning", "note")
+    return tuple(sorted(findings, key=lambda f: (levels.index(f.level), f.line, f.column)))
+
+
+def _plan(
+    path: str,
+    text: str,
+    recipe: Recipe,
+    places: Places,
+    models: Models,
+    findings: list[Finding],
+    options: Options,
+) -> Plan | None:
+    """Plan a recipe whose text is sound; None where its models do not fit, which ``findings`` then tell."""
+    method = METHODS[recipe.merge_method or ""]
+    sections, more = sections_of(recipe, method, models, places)
+    findings += more
+    if more:
+        return None
+    base = None if recipe.base_model is None else models.index(recipe.base_model)
+    lender = base if base is not None else sections[0].everyone[0].model
+    problems = Problems(models, places)
+    findings += checks.architectures(models, places, allowed=options.allow_crimes)
+    tensors = compose(recipe, method, models, sections, lender, options, problems)
+    findings += problems.findings()
+    findings += checks.cancelling_weights(tensors, recipe, places)
+    if any(finding.level == "error" for finding in findings):
+        return None
+    pins = tuple(checkpoint.pin for checkpoint in models.checkpoints)
+    verdict = combine(parents_of(pins, base, options.endpoint), recipe.publish.license if recipe.publish else None)
+    findings += checks.licence(verdict, recipe, places)
+    files = _side_files(models, lender, copy_tokenizer=options.copy_tokenizer)
+    findings += checks.tokenizer(files, models, lender, places, wanted=options.copy_tokenizer)
+    shards = shards_of(tensors, options.max_shard_size)
+    config = _config(models, sections, lender, tensors)
+    repo = options.repo or (recipe.publish.repo if recipe.publish else None)
+    weights_digest = digest(_weights(recipe, pins, options))
+    return Plan(
+        path=path,
+        text=text,
+        recipe=recipe,
+        models=pins,
+        base=base,
+        lender=lender,
+        tensors=tensors,
+        shards=shards,
+        side_files=files,
+        config=config,
+        dtype=_main_dtype(tensors),
+        layers=sum(section.length for section in sections) or None,
+        findings=_sorted(findings),
+        licence=verdict,
+        cost=cost_of(tensors, shards, options, sum(c.header_bytes for c in models.checkpoints)),
+        weights_digest=weights_digest,
+        digest=digest(_reviewed(recipe, options, weights_digest, files, asdict(verdict))),
+        title=_title(path, recipe, repo),
+        repo=repo,
+        private=_private(recipe, options),
+        endpoint=options.endpoint,
+    )
+
+
+def _title(path: str, recipe: Recipe, repo: str | None) -> str:
+    """The recipe's name, else the target's, else the file's."""
+    return recipe.name or (repo.split("/")[-1] if repo else PurePath(path).stem)
+
+
+def _private(recipe: Recipe, options: Options) -> bool:
+    if options.private is not None:
+        return options.private
+    return bool(recipe.publish and recipe.publish.private)
+
+
+def _main_dtype(tensors: Sequence[OutputTensor]) -> str:
+    """The element type that most bytes have."""
+    totals: dict[str, int] = {}
+    for tensor in tensors:
+        totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.nbytes
+    return max(totals, key=lambda dtype: totals[dtype])
+
+
+def _side_files(models: Models, lender: int, *, copy_tokenizer: bool) -> tuple[SideFile, ...]:
+    """Files that the lender lends; ``generation_config.json`` from the first that has one."""
+    checkpoint = models.checkpoints[lender]
+    sizes = {file.name: file.size for file in checkpoint.pin.files}
+    names = side_files(sizes, checkpoint.config, tokenizer=copy_tokenizer)
+    files = [SideFile(name, lender, sizes[name]) for name in names]
+    if "generation_config.json" not in names:
+        for model, other in enumerate(models.checkpoints):
+            found = [file for file in other.pin.files if file.name == "generation_config.json"]
+            if found:
+                files.append(SideFile(found[0].name, model, found[0].size))
+                break
+    return tuple(files)
+
+
+def _config(
+    models: Models, sections: Sequence[Section], lender: int, tensors: Sequence[OutputTensor]
+) -> Mapping[str, Any]:
+    origins = []
+    for section in sections:
+        giver = section.everyone[0]
+        config = models.checkpoints[giver.model].config
+        origins += [(config, giver.start + step) for step in range(section.length)]
+    config = models.checkpoints[lender].config
+    unchanged = len(origins) == layer_count(config) and all(
+        origin is config and index == layer for layer, (origin, index) in enumerate(origins)
+    )
+    return merged_config(
+        config,
+        layers=None if unchanged or not origins else origins,
+        tied=is_output_tied(models, sections),
+        dtype=_main_dtype(tensors),
+    )
+
+
+def _weights(recipe: Recipe, pins: Sequence[Pin], options: Options) -> object:
+    """What decides any bit of the weights, or which tokenizer comes with them."""
+    return {
+        "meaning": meaning(recipe),
+        "models": [
+            {"ref": pin.ref, "commit": pin.commit, "files": {file.name: file.hash for file in pin.files}}
+            for pin in pins
+        ],
+        "tokenizer": {"copy": options.copy_tokenizer},
+        "numerics": NUMERICS,
+    }
+
+
+def _reviewed(
+    recipe: Recipe, options: Options, weights_digest: str, files: Sequence[SideFile], licence: object
+) -> object:
+    """What a reviewer approves: the weights, and all that is published with them."""
+    publish = None if recipe.publish is None else asdict(recipe.publish)
+    return {
+        "weights": weights_digest,
+        "name": recipe.name,
+        "publish": publish,
+        "repo": options.repo,
+        "private": options.private,
+        "licence": licence,
+        "side_files": [[file.name, file.model] for file in files],
+    }

@@ -1,0 +1,42 @@
+"""What a run will cost: bytes read and written, peak memory, peak disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.plan.plan import Cost, MiB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.plan.plan import Options, OutputTensor, Shard
+
+SPAN = 2**20
+"""Elements that one thread reads, blends and writes at a time."""
+CHUNK = 2**16
+"""Elements that one arithmetic operation works on: float64 of it stays in a core's cache."""
+INTERPRETER = 300 * MiB
+"""Resident memory of Python with torch loaded, before any tensor (measured on Linux, and rounded up)."""
+TEMPORARIES = 12
+"""Float64 chunks that a method may have at once, beside its inputs."""
+
+
+def cost_of(tensors: Sequence[OutputTensor], shards: Sequence[Shard], options: Options, header_bytes: int) -> Cost:
+    """Add up a plan. Peak disk is the largest shard in flight and the largest scratch file."""
+    spooled = max((tensor.bytes_in for tensor in tensors if tensor.reading == "spool"), default=0)
+    return Cost(
+        bytes_read=sum(tensor.bytes_read for tensor in tensors),
+        bytes_written=sum(shard.size for shard in shards),
+        peak_memory_bytes=INTERPRETER + max((_memory(tensor, options) for tensor in tensors), default=0),
+        peak_disk_bytes=max((shard.size for shard in shards), default=0) + spooled,
+        header_bytes_read=header_bytes,
+    )
+
+
+def _memory(tensor: OutputTensor, options: Options) -> int:
+    """Bytes that one tensor needs: what is held of it, and each thread's span and chunks."""
+    held = tensor.bytes_in if tensor.reading == "hold" else 0
+    elements = max(tensor.size, 1)
+    span = min(SPAN, elements) * (tensor.bytes_in + tensor.nbytes) // elements
+    chunks = 8 * min(CHUNK, elements) * (len(tensor.inputs) + TEMPORARIES)
+    return held + options.threads * (span + chunks)

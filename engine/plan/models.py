@@ -1,0 +1,130 @@
+"""The models of a recipe, opened: headers, configs and layouts; and the checks of each on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.checkpoints.config import is_tied, layer_count, quantisation
+from engine.checkpoints.layout import is_head, layout_of
+from engine.checkpoints.local import LocalCheckpoint
+from engine.errors import ModelError
+from engine.findings import error, note
+from engine.recipe import hub_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engine.checkpoints.checkpoint import Checkpoint
+    from engine.checkpoints.layout import Layout
+    from engine.findings import Finding
+    from engine.hub_client import Hub
+    from engine.recipe import ModelRef, Places, Recipe
+
+
+@dataclass(frozen=True)
+class Models:
+    """Opened models, in the order in which the recipe first names them."""
+
+    refs: tuple[ModelRef, ...]
+    mentions: tuple[tuple[str | int, ...], ...]
+    checkpoints: tuple[Checkpoint, ...]
+    layouts: tuple[Layout, ...]
+    tied: tuple[bool, ...]
+    """Whether its output head is its embedding."""
+
+    def index(self, ref: ModelRef) -> int:
+        """Position of a reference."""
+        return self.refs.index(ref)
+
+    def ref(self, model: int) -> str:
+        """How the recipe calls it."""
+        return self.refs[model].text
+
+    def layers(self, model: int) -> int:
+        """How many layers its tensors show."""
+        return self.layouts[model].count
+
+
+def open_models(
+    recipe: Recipe,
+    places: Places,
+    open_hub: Callable[[], Hub],
+    *,
+    local: bool,
+    commits: Mapping[str, str] | None = None,
+) -> tuple[Models | None, list[Finding]]:
+    """Open every model that a recipe names; ``commits`` pins Hub models by reference.
+
+    A model that cannot be used is a finding where the recipe first names it, all of them at once; then there
+    are no ``Models``. ``HubError`` where the Hub does not answer.
+    """
+    findings: list[Finding] = []
+    opened: list[tuple[ModelRef, tuple[str | int, ...], Checkpoint, Layout]] = []
+    for ref, at in recipe.mentions():
+        try:
+            checkpoint = _open(ref, open_hub, local=local, commit=(commits or {}).get(ref.text))
+            _refuse_quantised(ref, checkpoint)
+        except ModelError as refusal:
+            findings.append(error("model", str(refusal), "", places.value(at)))
+            continue
+        if checkpoint.pin.kind == "local":
+            findings += _local_notes(ref, checkpoint, places, at)
+        opened.append((ref, at, checkpoint, layout_of(checkpoint.tensors, layer_count(checkpoint.config))))
+    if any(finding.level == "error" for finding in findings) or not opened:
+        return None, findings
+    refs, mentions, checkpoints, layouts = zip(*opened, strict=True)
+    tied = tuple(_tied(checkpoint) for checkpoint in checkpoints)
+    return Models(refs, mentions, checkpoints, layouts, tied), findings
+
+
+def _tied(checkpoint: Checkpoint) -> bool:
+    return is_tied(checkpoint.config, has_head=any(is_head(name) for name in checkpoint.tensors))
+
+
+def _open(ref: ModelRef, open_hub: Callable[[], Hub], *, local: bool, commit: str | None) -> Checkpoint:
+    if local and Path(ref.text).is_dir():
+        return LocalCheckpoint(ref.text, Path(ref.text))
+    if ref.text.startswith(("/", ".", "~")) or (ref.text.count("/") > 1 and "+" not in ref.text):
+        reason = "no such folder" if local else "local folders are not allowed here, only models on the Hub"
+        raise ModelError(f"{ref.text}: {reason}; expected `namespace/name` or a folder that exists")
+    name = hub_name(ref)
+    if name.adapter is not None:
+        raise ModelError(f"{ref.text} asks for a LoRA adapter, and adapters are not built yet; name a merged model")
+    from engine.checkpoints.hub import HubCheckpoint  # noqa: PLC0415 - a local plan needs no Hub client
+
+    return HubCheckpoint(ref.text, open_hub(), name.repo, name.revision, commit)
+
+
+def _refuse_quantised(ref: ModelRef, checkpoint: Checkpoint) -> None:
+    quantised = quantisation(checkpoint.config)
+    float8 = next((t.name for t in checkpoint.tensors.values() if t.dtype.startswith("float8")), None)
+    if quantised is not None or float8 is not None:
+        raise ModelError(
+            f"{ref.text} is quantised ({quantised or 'float8'}), and quantised weights cannot be merged; "
+            "name the unquantised model"
+        )
+
+
+def _local_notes(ref: ModelRef, checkpoint: Checkpoint, places: Places, at: tuple[str | int, ...]) -> list[Finding]:
+    findings = []
+    if ref.text.count("/") == 1 and not ref.text.startswith("."):
+        findings.append(
+            note(
+                "folder-shadows-hub",
+                f"{ref.text} is read from the folder of that name, not from the Hub",
+                f"write ./{ref.text} to say so, or run elsewhere to mean the Hub's",
+                places.value(at),
+            )
+        )
+    if any(file.hash.startswith("header-sha256:") for file in checkpoint.pin.files):
+        findings.append(
+            note(
+                "pinned-by-header",
+                f"{ref.text} has weight files above 64 MB, pinned by header and size, not by content",
+                "",
+                places.value(at),
+            )
+        )
+    return findings

@@ -1,0 +1,163 @@
+"""The plan: everything that will happen, known before any weight is read. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.checkpoints.dtypes import SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.checkpoints.checkpoint import Pin
+    from engine.findings import Finding
+    from engine.publish.licences import Verdict
+    from engine.recipe import Recipe
+
+Reading = Literal["copy", "equal", "stream", "hold", "spool", "again"]
+"""How a tensor's inputs are read: bytes copied as they are; copied once all are found equal (integers); read
+once in passing; held in memory, or spooled to a scratch file, for several passes; or read again for each pass."""
+
+MiB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller decides about planning, beside the recipe. Sizes in bytes.
+
+    ``memory`` is the budget of the run on top of the interpreter, ``disk`` that of scratch files (None: what is
+    free). ``local`` allows folders as models; ``allow_crimes`` different architectures in one merge. ``repo`` and
+    ``private`` go before what the recipe's ``publish:`` says. ``endpoint`` is the Hub that addresses point to.
+    """
+
+    max_shard_size: int = 5_000_000_000
+    memory: int = 256 * MiB
+    disk: int | None = None
+    threads: int = 2
+    local: bool = True
+    allow_crimes: bool = False
+    copy_tokenizer: bool = True
+    repo: str | None = None
+    private: bool | None = None
+    endpoint: str = "https://huggingface.co"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One stored tensor that goes in: ``model`` is an index into the plan's models."""
+
+    model: int
+    tensor: str
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class OutputTensor:
+    """One tensor of the result, with its method, its inputs and its resolved parameters."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    layer: int | None
+    method: str
+    base: Input | None
+    sources: tuple[Input, ...]
+    parameters: Mapping[str, Any]
+    source_parameters: tuple[Mapping[str, Any], ...]
+    reading: Reading
+    sweeps: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the result in bytes."""
+        return self.size * SIZES[self.dtype]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """All inputs, the base first where there is one."""
+        return self.sources if self.base is None else (self.base, *self.sources)
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of all inputs, each counted once."""
+        return sum(item.nbytes for item in self.inputs)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that will be read from the models."""
+        return self.bytes_in * (1 + self.sweeps if self.reading == "again" else 1)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One output file. ``tensors`` are indices into the plan's tensors, in file order."""
+
+    file: str
+    tensors: tuple[int, ...]
+    header: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class SideFile:
+    """A file beside the weights. ``model`` lends it (an index into the plan's models); None: made by us."""
+
+    name: str
+    model: int | None
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run costs, in bytes."""
+
+    bytes_read: int
+    bytes_written: int
+    peak_memory_bytes: int
+    peak_disk_bytes: int
+    header_bytes_read: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a recipe would make. ``lender`` gives config, tokenizer and side files."""
+
+    path: str
+    text: str
+    recipe: Recipe
+    models: tuple[Pin, ...]
+    base: int | None
+    lender: int
+    tensors: tuple[OutputTensor, ...]
+    shards: tuple[Shard, ...]
+    side_files: tuple[SideFile, ...]
+    config: Mapping[str, Any]
+    dtype: str
+    layers: int | None
+    findings: tuple[Finding, ...]
+    licence: Verdict
+    cost: Cost
+    weights_digest: str
+    digest: str
+    title: str
+    repo: str | None
+    private: bool
+    endpoint: str
+
+    @property
+    def parameters(self) -> int:
+        """Number of elements of all output tensors."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all shards."""
+        return sum(shard.size for shard in self.shards)

@@ -1,0 +1,88 @@
+"""Plans as Markdown, from ``templates/plan.md.j2``: for a pull request, a job's summary, or a file."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from engine.methods import METHODS
+from engine.plan.show.mixture import largest_of, rows_of, sparkline
+from engine.plan.show.words import count, plural, short, size
+from engine.resources import TEMPLATES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.findings import Finding
+    from engine.plan.plan import Plan
+
+
+def cell(text: str) -> str:
+    """Make untrusted text safe in a table's cell or a line: one line, no markup, no mentions, no HTML."""
+    flat = " ".join(str(text).split())
+    escaped = "".join(f"\\{char}" if char in r"\`*_{}[]#|~" else char for char in html.escape(flat, quote=False))
+    return escaped.replace("@", "@\u200b")
+
+
+def plans_as_markdown(entries: Sequence[dict[str, Any]]) -> str:
+    """Render entries made by ``planned_entry`` and ``refused_entry``."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = cell
+    return environment.get_template("plan.md.j2").render(plans=list(entries)).strip() + "\n"
+
+
+def refused_entry(path: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Entry of a recipe that cannot be planned."""
+    return {
+        "title": path,
+        "headline": "This recipe cannot be merged as it is.",
+        "findings": [_finding(path, finding) for finding in findings],
+        "models": [],
+        "rows": [],
+        "digest": None,
+    }
+
+
+def planned_entry(plan: Plan) -> dict[str, Any]:
+    """Entry of a planned recipe."""
+    method = METHODS[plan.recipe.merge_method or ""]
+    layers = f"{plan.layers} layers, " if plan.layers else ""
+    rows = rows_of(plan)
+    width = max((len(row.label) for row in rows), default=0)
+    largest = largest_of(rows)
+    target = f", to {plan.endpoint}/{plan.repo}" if plan.repo else ""
+    return {
+        "title": plan.title,
+        "headline": f"{method.name} makes {count(plan.parameters)} parameters, {layers}{plan.dtype}, "
+        f"{size(plan.bytes)} in {plural(len(plan.shards), 'shard')}, licence {plan.licence.license}{target}.",
+        "findings": [_finding(plan.path, finding) for finding in plan.findings],
+        "models": [
+            {
+                "ref": pin.ref,
+                "is_base": number == plan.base,
+                "commit": short(pin.commit),
+                "licence": pin.license or "not stated",
+                "parameters": count(pin.parameters),
+            }
+            for number, pin in enumerate(plan.models)
+        ],
+        "rows": [f"{row.label.replace('`', '')[:60]:<{min(width, 60)}}  {sparkline(row, largest)}" for row in rows],
+        "cost": f"Reads {size(plan.cost.bytes_read)}, writes {size(plan.cost.bytes_written)}; needs "
+        f"{size(plan.cost.peak_memory_bytes)} of memory and {size(plan.cost.peak_disk_bytes)} of disk at a time.",
+        "digest": plan.digest,
+        "weights_digest": plan.weights_digest,
+    }
+
+
+def _finding(path: str, finding: Finding) -> dict[str, str]:
+    text = f"{finding.message}; {finding.fix}" if finding.fix else finding.message
+    return {"level": finding.level, "where": f"{path}:{finding.line}:{finding.column}", "text": text}

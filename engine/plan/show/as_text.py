@@ -1,0 +1,105 @@
+"""A plan in a terminal: will it work, what comes out, from what, how it is mixed, what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from engine.methods import METHODS
+from engine.plan.show.mixture import largest_of, rows_of, sparkline
+from engine.plan.show.words import count, plural, short, size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from engine.findings import Finding
+    from engine.plan.plan import Plan
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def plan_as_text(plan: Plan) -> RenderableType:
+    """Render one plan."""
+    parts = (_title, _output, _parents, _mixture, _cost, _findings, _digest)
+    return Group(*(part(plan) for part in parts))
+
+
+def _title(plan: Plan) -> RenderableType:
+    method = METHODS[plan.recipe.merge_method or ""]
+    title = Text.assemble((plan.title, "bold"), ("  ", ""), (f"{method.name}: {method.purpose}", "dim"))
+    return Padding(title, (1, 0, 0, 0))
+
+
+def _section(name: str, body: RenderableType) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=9, style="bold")
+    grid.add_column()
+    grid.add_row(name, body)
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _output(plan: Plan) -> RenderableType:
+    layers = f", {plan.layers} layers" if plan.layers else ""
+    files = ", ".join(file.name for file in plan.side_files) or "none"
+    body = Table.grid()
+    body.add_row(f"{count(plan.parameters)} parameters{layers}, {plan.dtype}, licence {plan.licence.license}")
+    body.add_row(f"{size(plan.bytes)} in {plural(len(plan.shards), 'shard')}")
+    body.add_row(Text(f"with {files}", style="dim"))
+    if plan.repo:
+        body.add_row(f"to {plan.endpoint}/{plan.repo}{' (private)' if plan.private else ''}")
+    return _section("makes", body)
+
+
+def _parents(plan: Plan) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for name, justify in (("model", "left"), ("commit", "left"), ("licence", "left"), ("parameters", "right")):
+        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    for number, pin in enumerate(plan.models):
+        role = " (base)" if number == plan.base else ""
+        licence = pin.license or "not stated"
+        table.add_row(Text(f"{pin.ref}{role}"), short(pin.commit), Text(licence), count(pin.parameters))
+    return _section("from", table)
+
+
+def _mixture(plan: Plan) -> RenderableType:
+    rows = rows_of(plan)
+    if not rows:
+        return Text("")
+    largest = largest_of(rows)
+    grid = Table.grid(padding=(0, 2))
+    for row in rows:
+        known = [value for value in row.values if value is not None]
+        span = f"{known[0]:.3g}" if len(set(known)) == 1 else f"{min(known):.3g} to {max(known):.3g}"
+        grid.add_row(Text(row.label), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
+    grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
+    return _section("mixes", grid)
+
+
+def _cost(plan: Plan) -> RenderableType:
+    cost = plan.cost
+    body = Table.grid()
+    body.add_row(f"reads {size(cost.bytes_read)}, writes {size(cost.bytes_written)}")
+    body.add_row(f"needs {size(cost.peak_memory_bytes)} of memory and {size(cost.peak_disk_bytes)} of disk at a time")
+    return _section("costs", body)
+
+
+def _findings(plan: Plan) -> RenderableType:
+    if not plan.findings:
+        return _section("findings", Text("none: ready to merge", style="green"))
+    return _section("findings", Group(*(finding_as_text(plan.path, finding) for finding in plan.findings)))
+
+
+def finding_as_text(path: str, finding: Finding) -> Text:
+    """One finding on one line, its level in colour."""
+    level = (f"{finding.level} ", STYLES[finding.level])
+    return Text.assemble(level, finding.line_for(path))
+
+
+def _digest(plan: Plan) -> RenderableType:
+    body = Text.assemble(("plan ", "dim"), plan.digest[:16], ("  weights ", "dim"), plan.weights_digest[:16])
+    return _section("digest", body)

@@ -1,0 +1,87 @@
+"""How a plan mixes: for each layer, how much of what. A small picture of it is made from these rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.plan.plan import OutputTensor, Plan
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+ROLES = ("attention", "mlp", "other")
+WIDEST = 64
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the picture: a value per output layer, None where it says nothing."""
+
+    label: str
+    values: tuple[float | None, ...]
+
+
+def role_of(name: str) -> str:
+    """Which part of a layer a tensor belongs to."""
+    if "attn" in name or "attention" in name:
+        return "attention"
+    if any(part in name for part in ("mlp", "feed_forward", "experts", "ffn", ".fc")):
+        return "mlp"
+    return "other"
+
+
+def rows_of(plan: Plan) -> tuple[Row, ...]:
+    """Rows of the picture: ``t`` by role for slerp, weights by model, and for stacks where layers come from."""
+    if not plan.layers:
+        return ()
+    series = {label: _by_role(plan, label) for label in _labels(plan)}
+    rows = []
+    for label, by_role in series.items():
+        distinct = {values for values in by_role.values() if any(value is not None for value in values)}
+        if len(distinct) == 1:
+            rows.append(Row(label, distinct.pop()))
+        else:
+            rows += [Row(f"{label} · {role}", values) for role, values in by_role.items()]
+    return tuple(rows)
+
+
+def _labels(plan: Plan) -> list[str]:
+    layered = [tensor for tensor in plan.tensors if tensor.layer is not None]
+    return list(dict.fromkeys(label for tensor in layered for label in _values(plan, tensor)))
+
+
+def _values(plan: Plan, tensor: OutputTensor) -> dict[str, float]:
+    if "t" in tensor.parameters:
+        return {"t": float(tensor.parameters["t"])}
+    weights = [values.get("weight", 1.0) for values in tensor.source_parameters]
+    names = [plan.models[item.model].ref for item in tensor.sources]
+    return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
+
+
+def _by_role(plan: Plan, label: str) -> dict[str, tuple[float | None, ...]]:
+    found: dict[str, list[float | None]] = {role: [None] * (plan.layers or 0) for role in ROLES}
+    for tensor in plan.tensors:
+        if tensor.layer is not None:
+            value = _values(plan, tensor).get(label)
+            if value is not None:
+                found[role_of(tensor.name)][tensor.layer] = value
+    return {role: tuple(values) for role, values in found.items()}
+
+
+def sparkline(row: Row, largest: float) -> str:
+    """Draw a row: a block per layer (or per run of layers, where there are many), a dot where there is nothing."""
+    step = -(-len(row.values) // WIDEST) if row.values else 1
+    return "".join(_block(row.values[i : i + step], largest) for i in range(0, len(row.values), step))
+
+
+def _block(values: tuple[float | None, ...], largest: float) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "·"
+    level = max(0.0, sum(known) / len(known)) / largest if largest > 0 else 0.0
+    return BLOCKS[min(len(BLOCKS) - 1, round(level * (len(BLOCKS) - 1)))]
+
+
+def largest_of(rows: tuple[Row, ...]) -> float:
+    """Scale of the picture: its largest value, but 1 for rows that stay below it."""
+    return max([1.0, *(value for row in rows for value in row.values if value is not None)])

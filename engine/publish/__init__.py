@@ -1,0 +1,1 @@
+"""Folder and Hub sinks, the card, lineage, licences and the record."""

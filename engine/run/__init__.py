@@ -1,0 +1,1 @@
+"""Plan → shards: streaming, chunks, random streams, writer, journal."""

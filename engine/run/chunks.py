@@ -1,0 +1,44 @@
+"""One chunk of one output tensor, as a method sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from engine.run.streams import bernoulli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+class TensorChunk:
+    """Float64 values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``."""
+
+    def __init__(self, start: int, models: tuple[Tensor, ...], base: Tensor | None, keys: Sequence[bytes]) -> None:
+        self.start = start
+        self.models = models
+        self._base = base
+        self._keys = keys
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.models[0].numel()
+
+    @property
+    def base(self) -> Tensor:
+        """The base's elements; ``LookupError`` for a mix that has none."""
+        if self._base is None:
+            raise LookupError("this mix has no base")
+        return self._base
+
+    def indices(self) -> Tensor:
+        """Flat index of each element, int64."""
+        return torch.arange(self.start, self.start + self.size)
+
+    def bernoulli(self, source: int, probability: float) -> Tensor:
+        """Draw for each element of ``source``: 1.0 with ``probability`` and 0.0 otherwise, float64."""
+        return bernoulli(self._keys[source], probability, self.start, self.size)

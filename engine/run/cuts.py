@@ -1,0 +1,140 @@
+"""Where the k largest of a tensor end, exactly, in bounded memory and without sorting it.
+
+The bits of a non-negative float64 are ordered as the numbers are. One sweep over the tensor counts its values
+by their first 16 bits, which tells the bin that the cut lies in; the next sweep collects that bin if it is
+small, else counts by the next 16 bits, and so on. Counts are integers, so their order of addition is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import torch
+
+from engine.methods.contract import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from engine.methods.contract import Cuts
+    from engine.run.chunks import TensorChunk
+
+T = TypeVar("T")
+DIGITS = ((47, 16), (31, 16), (15, 16), (0, 15))
+"""Shift and width of each digit of the 63 bits below the sign."""
+COLLECTED = 2**18
+"""Most elements of one bin that are collected."""
+
+
+class Sweep(Protocol):
+    """Runs a function over all spans of a tensor, in threads; results come in the order of the spans."""
+
+    def __call__(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> list[T]:
+        """Run it over all spans, or over one alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search: of the values whose bits, shifted, equal ``prefix``, the cut selects the first ``rank``."""
+
+    source: int
+    shift: int
+    prefix: int
+    rank: int
+    count: int
+
+    def members(self, bits: Tensor) -> Tensor:
+        """Mask of the values that are still in question."""
+        return bits.bitwise_right_shift(self.shift) == self.prefix
+
+
+def find_cuts(measure: Cuts, sweep: Sweep, size: int) -> tuple[Cut, ...]:
+    """Find every cut of ``measure`` over a tensor of ``size`` elements; reads it at most 5 times."""
+    searches = [_Search(i, 63, 0, keep, size) for i, keep in enumerate(measure.keep)]
+    cuts: dict[int, Cut] = {}
+    for digit in range(len(DIGITS)):
+        small = [s for s in searches if s.count <= COLLECTED]
+        large = [s for s in searches if s.count > COLLECTED]
+        if not searches:
+            break
+        parts = sweep(lambda chunks: _collect_and_count(measure, chunks, small, large, digit))  # noqa: B023 - used at once
+        for number, search in enumerate(small):
+            cuts[search.source] = _cut_among(search, [collected[number] for collected, _ in parts])
+        searches = [_narrowed(s, sum(counted[n] for _, counted in parts), digit) for n, s in enumerate(large)]
+    for search in searches:
+        cuts[search.source] = _cut_among_equals(measure, search, sweep)
+    return tuple(cuts[i] for i in range(len(measure.keep)))
+
+
+def _bits(measure: Cuts, chunk: TensorChunk) -> list[Tensor]:
+    return [magnitudes.view(torch.int64) for magnitudes in measure.magnitudes(chunk)]
+
+
+def _collect_and_count(
+    measure: Cuts, chunks: Iterable[TensorChunk], small: Sequence[_Search], large: Sequence[_Search], digit: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Of one span: the members of small bins as rows ``(bits, index)``, and a histogram for each large one."""
+    shift, width = DIGITS[digit]
+    collected: list[list[Tensor]] = [[] for _ in small]
+    counted = [torch.zeros(1 << width, dtype=torch.int64) for _ in large]
+    for chunk in chunks:
+        bits = _bits(measure, chunk)
+        for rows, search in zip(collected, small, strict=True):
+            found = search.members(bits[search.source]).nonzero().squeeze(1)
+            rows.append(torch.stack((bits[search.source][found], found + chunk.start)))
+        for histogram, search in zip(counted, large, strict=True):
+            own = bits[search.source]
+            own = own if search.shift == 63 else own[search.members(own)]
+            digits = own.bitwise_right_shift(shift).bitwise_and_((1 << width) - 1)
+            histogram.add_(torch.bincount(digits, minlength=1 << width))
+    return [torch.cat(rows, dim=1) for rows in collected], counted
+
+
+def _narrowed(search: _Search, histogram: Tensor | int, digit: int) -> _Search:
+    """Go on in the bin that holds the cut: the first, from the largest down, whose running count reaches it."""
+    assert isinstance(histogram, torch.Tensor)  # noqa: S101 - a sum over at least one span
+    shift, width = DIGITS[digit]
+    running = histogram.flip(0).cumsum(0)
+    steps = int((running < search.rank).sum())
+    chosen = (1 << width) - 1 - steps
+    above = int(running[steps - 1]) if steps else 0
+    return replace(
+        search,
+        shift=shift,
+        prefix=(search.prefix << width) | chosen,
+        rank=search.rank - above,
+        count=int(histogram[chosen]),
+    )
+
+
+def _value(bits: int) -> float:
+    return float(torch.tensor(bits, dtype=torch.int64).view(torch.float64))
+
+
+def _cut_among(search: _Search, parts: Sequence[Tensor]) -> Cut:
+    """Pick the cut out of all values in question, which come in the order of their index."""
+    bits, indices = torch.cat(list(parts), dim=1)
+    order = torch.argsort(bits, descending=True, stable=True)
+    at = order[search.rank - 1]
+    return Cut(_value(int(bits[at])), int(indices[at]))
+
+
+def _cut_among_equals(measure: Cuts, search: _Search, sweep: Sweep) -> Cut:
+    """Find the index of the ``rank``-th of many equal values: count them by span, then look into that span."""
+
+    def indices(chunks: Iterable[TensorChunk]) -> Iterator[Tensor]:
+        for chunk in chunks:
+            found = search.members(_bits(measure, chunk)[search.source])
+            yield found.nonzero().squeeze(1) + chunk.start
+
+    counts = sweep(lambda chunks: sum(part.numel() for part in indices(chunks)))
+    rank, span = search.rank, 0
+    while rank > counts[span]:
+        rank -= counts[span]
+        span += 1
+    (found,) = sweep(lambda chunks: torch.cat(list(indices(chunks))), only=span)
+    return Cut(_value(search.prefix), int(found[rank - 1]))

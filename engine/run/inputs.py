@@ -1,0 +1,121 @@
+"""The stored bytes of one output tensor's inputs: read in passing, held in memory, or spooled to a scratch file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from engine.checkpoints.dtypes import SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from engine.checkpoints.checkpoint import Checkpoint
+    from engine.checkpoints.header import TensorInfo
+    from engine.plan.plan import Input, OutputTensor
+
+PIECE = 16 * 1024 * 1024
+"""Bytes that one thread fetches at a time when a whole tensor is held or spooled."""
+
+
+Fill = Callable[[int, memoryview], None]
+"""Fills a buffer with an input's bytes from a byte offset on."""
+
+
+class Stored(Protocol):
+    """The stored bytes of one input."""
+
+    def __call__(self, begin: int, end: int) -> memoryview:
+        """Bytes of the elements ``begin .. end``; may be a view, never to be changed."""
+        ...
+
+
+def _reading(item: Input, fill: Fill) -> Stored:
+    itemsize = SIZES[item.dtype]
+
+    def stored(begin: int, end: int) -> memoryview:
+        buffer = memoryview(bytearray((end - begin) * itemsize))
+        fill(begin * itemsize, buffer)
+        return buffer
+
+    return stored
+
+
+def _held(item: Input, buffer: memoryview) -> Stored:
+    itemsize = SIZES[item.dtype]
+    return lambda begin, end: buffer[begin * itemsize : end * itemsize]
+
+
+def _filler(checkpoint: Checkpoint, info: TensorInfo) -> Fill:
+    return lambda begin, out: checkpoint.read(info, begin, out)
+
+
+def _fetch(pool: Executor, fills: Sequence[Fill], outs: Sequence[memoryview]) -> None:
+    """Fill every buffer, piece by piece, in threads."""
+    pieces = [
+        (fill, begin, out[begin : begin + PIECE])
+        for fill, out in zip(fills, outs, strict=True)
+        for begin in range(0, len(out), PIECE)
+    ]
+    for _ in pool.map(lambda piece: piece[0](piece[1], piece[2]), pieces):
+        pass
+
+
+@contextmanager
+def opened(
+    tensor: OutputTensor, checkpoints: Sequence[Checkpoint], pool: Executor, scratch: Path
+) -> Iterator[list[Stored]]:
+    """Give access to the inputs of ``tensor``, the base first, as its plan says; forget them at the end.
+
+    ``scratch`` is the folder for a spool file, which has no name there and so cannot be left behind.
+    """
+    infos = [checkpoints[item.model].tensors[item.tensor] for item in tensor.inputs]
+    fills = [_filler(checkpoints[item.model], info) for item, info in zip(tensor.inputs, infos, strict=True)]
+    if tensor.reading == "hold":
+        buffers = [memoryview(bytearray(item.nbytes)) for item in tensor.inputs]
+        _fetch(pool, fills, buffers)
+        yield [_held(item, buffer) for item, buffer in zip(tensor.inputs, buffers, strict=True)]
+    elif tensor.reading == "spool":
+        with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
+            yield _spooled(tensor, fills, pool, file.fileno())
+    else:
+        yield [_reading(item, fill) for item, fill in zip(tensor.inputs, fills, strict=True)]
+
+
+def _spooled(tensor: OutputTensor, fills: Sequence[Fill], pool: Executor, file: int) -> list[Stored]:
+    starts, total = [], 0
+    for item in tensor.inputs:
+        starts.append(total)
+        total += item.nbytes
+    os.posix_fallocate(file, 0, max(total, 1))
+
+    def move(piece: tuple[int, int, int]) -> None:
+        number, begin, length = piece
+        buffer = bytearray(length)
+        fills[number](begin, memoryview(buffer))
+        written = os.pwrite(file, buffer, starts[number] + begin)
+        if written != length:
+            raise OSError(f"only {written} of {length} bytes went to the scratch file")
+
+    pieces = [
+        (number, begin, min(PIECE, item.nbytes - begin))
+        for number, item in enumerate(tensor.inputs)
+        for begin in range(0, item.nbytes, PIECE)
+    ]
+    for _ in pool.map(move, pieces):
+        pass
+
+    def fill_from(start: int) -> Fill:
+        def fill(begin: int, out: memoryview) -> None:
+            done = 0
+            while done < len(out):
+                done += os.preadv(file, [out[done:]], start + begin + done)
+
+        return fill
+
+    return [_reading(item, fill_from(start)) for item, start in zip(tensor.inputs, starts, strict=True)]

@@ -1,0 +1,56 @@
+"""The journal of a run: which shards are whole, so that a second run goes on where the first one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from engine.canonical import digest, pretty
+from engine.run.shard import FinishedShard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from engine.plan.plan import Plan
+
+JOURNAL = "journal.json"
+
+
+def layout_digest(plan: Plan) -> str:
+    """Digest of which tensor lies in which file: shards of another layout are never mixed in."""
+    return digest([[shard.file, [plan.tensors[number].name for number in shard.tensors]] for shard in plan.shards])
+
+
+def read_journal(folder: Path, plan: Plan) -> dict[str, FinishedShard]:
+    """Shards that a journal in ``folder`` calls whole, if it belongs to this plan; else none."""
+    path = folder / JOURNAL
+    try:
+        data = json.loads(path.read_bytes())
+        if (data["weights_digest"], data["layout"]) != (plan.weights_digest, layout_digest(plan)):
+            return {}
+        return {shard["file"]: FinishedShard(**shard) for shard in data["shards"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_journal(folder: Path, plan: Plan, shards: Mapping[str, FinishedShard]) -> None:
+    """Replace the journal, atomically."""
+    data = {
+        "weights_digest": plan.weights_digest,
+        "layout": layout_digest(plan),
+        "shards": [asdict(shard) for shard in shards.values()],
+    }
+    write_atomically(folder / JOURNAL, pretty(data).encode())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is seen whole or not at all, even after a power failure."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,114 @@
+"""Plan → shards, each handed to a sink as soon as it is whole."""
+
+from __future__ import annotations
+
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from engine.errors import MergeError
+from engine.events import ShardDone, ShardKept, Started, TensorDone
+from engine.plan.cost import CHUNK
+from engine.run.shard import ShardWriter
+from engine.run.tensor import merge_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.events import Report
+    from engine.plan.models import Models
+    from engine.plan.plan import Plan, Shard
+    from engine.run.shard import FinishedShard
+
+
+class ShardSink(Protocol):
+    """Where finished shards go."""
+
+    @property
+    def work(self) -> Path:
+        """Folder for files that are not whole yet."""
+        ...
+
+    def finished(self, shard: Shard) -> FinishedShard | None:
+        """Give the shard if an earlier run left it whole."""
+        ...
+
+    def accept(self, path: Path, finished: FinishedShard) -> None:
+        """Take a whole shard over; ``path`` is the sink's from now on."""
+        ...
+
+
+def run(
+    plan: Plan, models: Models, sink: ShardSink, report: Report, *, threads: int, chunk: int = CHUNK
+) -> tuple[FinishedShard, ...]:
+    """Compute every shard that ``sink`` does not have yet, and hand it over.
+
+    Neither ``threads`` nor ``chunk`` changes any byte. ``MergeError`` where the disk is full, ``TensorError`` where
+    a tensor cannot be stored.
+    """
+    report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
+    done = []
+    with _one_torch_thread(), ThreadPoolExecutor(threads, "merge") as pool, _disk_errors(sink.work):
+        for shard in plan.shards:
+            kept = sink.finished(shard)
+            if kept is not None:
+                report(ShardKept(shard.file, shard.size))
+                done.append(kept)
+                continue
+            path = sink.work / f"{shard.file}.partial"
+            finished = _shard(plan, models, shard, path, pool, report, chunk)
+            report(ShardDone(shard.file, shard.size, finished.sha256))
+            sink.accept(path, finished)
+            done.append(finished)
+    return tuple(done)
+
+
+def _shard(
+    plan: Plan, models: Models, shard: Shard, path: Path, pool: ThreadPoolExecutor, report: Report, chunk: int
+) -> FinishedShard:
+    writer = ShardWriter(path, shard, plan.tensors)
+    try:
+        for number in shard.tensors:
+            tensor = plan.tensors[number]
+            merge_tensor(
+                tensor,
+                models.checkpoints,
+                pool,
+                path.parent,
+                plan.recipe.seed,
+                lambda begin, data, n=number, t=tensor: writer.write(n, t, begin, data),  # type: ignore[misc]
+                chunk=chunk,
+            )
+            writer.finished(number, tensor)
+            report(TensorDone(tensor.name, shard.file, tensor.nbytes))
+        return writer.finish()
+    finally:
+        writer.close()
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Spans are what runs in parallel; torch's own threads would only get in their way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _disk_errors(work: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise MergeError(
+            f"the disk that holds {work} is full; what is finished is kept there: free some space and run again, "
+            "or ask for smaller shards with --max-shard-size"
+        ) from error

@@ -1,0 +1,73 @@
+"""Float64 → output dtype, rounded once, to nearest with ties to even; and the check that all is finite.
+
+Torch converts float64 to a 16-bit type by way of float32, which rounds twice: a value a hair off the midpoint
+of two neighbours becomes the midpoint in float32, and then goes the wrong way. Such values are nudged to
+the side where they belong before the second step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.errors import TensorError
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+}
+"""Torch's type for each plain name."""
+
+_MIDPOINTS = {"bfloat16": (0xFFFF, 0x8000), "float16": (0x0FFF, 0)}
+"""``(mask, value)`` of float32 bits that every midpoint of the 16-bit type has (others may have them too)."""
+
+
+def rounded(values: Tensor, dtype: str) -> Tensor:
+    """Round float64 ``values`` to ``dtype``, correctly: one rounding."""
+    if dtype == "float64":
+        return values
+    single = values.to(torch.float32)
+    if dtype == "float32":
+        return single
+    mask, midpoint = _MIDPOINTS[dtype]
+    suspects = single.view(torch.int32).bitwise_and(mask).eq_(midpoint).nonzero().squeeze(1)
+    if suspects.numel():
+        single[suspects] = _nudged(single[suspects], values[suspects])
+    return single.to(DTYPES[dtype])
+
+
+def _nudged(single: Tensor, exact: Tensor) -> Tensor:
+    """Move each float32 by one step towards the float64 that it came from, where they differ."""
+    back = single.double()
+    step = (exact.abs() > back.abs()).int() - (exact.abs() < back.abs()).int()
+    moved = (single.view(torch.int32) + step).view(torch.float32)
+    return torch.where(single.isfinite() & (single != 0), moved, single)
+
+
+def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:
+    """Raise ``TensorError`` where ``result``, rounded from ``values``, has a NaN or an infinity.
+
+    ``start`` is the flat index of the first element, for the message.
+    """
+    if bool(torch.isfinite(result).all()):
+        return
+    where = int((~torch.isfinite(result)).nonzero()[0])
+    value = float(values[where])
+    dtype = str(result.dtype).removeprefix("torch.")
+    if value != value:  # noqa: PLR0124 - the definition of NaN
+        raise TensorError(
+            f"tensor {name!r}: element {start + where} is not a number (NaN); a parent is damaged there, or its "
+            "values cancel; check the parents' weights"
+        )
+    raise TensorError(
+        f"tensor {name!r}: element {start + where} is {value:.6g}, which overflows {dtype} "
+        f"(largest {torch.finfo(result.dtype).max:.6g}); ask for another dtype with `out_dtype: bfloat16`"
+    )

@@ -1,0 +1,59 @@
+"""Random numbers by counter: one stream per output tensor and parent, indexed by the element.
+
+Any chunk of any stream can be drawn at any time, in any thread, on any device, and is the same. The generator is
+a 32-bit integer hash of the element's index (Wellons' ``triple32`` rounds: xor-shifts and odd multiplications,
+a bijection with an avalanche bias near that of a random function), keyed between its rounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import torch
+from torch import Tensor
+
+_ROUNDS = ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB))
+_LAST_SHIFT = 14
+RANGE = 2**32
+
+
+def stream_key(seed: int, stage: str, tensor: str, source: int) -> bytes:
+    """Key of one stream; ``source`` is the parent's index among the sources that are not the base."""
+    return hashlib.sha256(f"{seed}\x00{stage}\x00{tensor}\x00{source}".encode()).digest()
+
+
+def _signed(word: int) -> int:
+    return word - RANGE if word >= RANGE // 2 else word
+
+
+def _shifted(words: Tensor, shift: int) -> Tensor:
+    """Logical shift to the right, of int32."""
+    return words.bitwise_right_shift(shift).bitwise_and_((1 << (32 - shift)) - 1)
+
+
+def words(key: bytes, start: int, count: int) -> Tensor:
+    """Draw elements ``start .. start + count`` of a stream: uniform int32 over their whole range.
+
+    The run must not cross a multiple of 2³², where the key changes.
+    """
+    block, low = divmod(start, RANGE)
+    keys = struct.unpack("<4I", hashlib.sha256(key + struct.pack("<Q", block)).digest()[:16])
+    drawn = torch.arange(count, dtype=torch.int32).add_(_signed(low))
+    for word, (shift, factor) in zip(keys, _ROUNDS, strict=False):
+        drawn.bitwise_xor_(_signed(word))
+        drawn.bitwise_xor_(_shifted(drawn, shift)).mul_(_signed(factor))
+    drawn.bitwise_xor_(_signed(keys[3]))
+    return drawn.bitwise_xor_(_shifted(drawn, _LAST_SHIFT))
+
+
+def bernoulli(key: bytes, probability: float, start: int, count: int) -> Tensor:
+    """Draw ``count`` float64 values from element ``start`` on: 1 with ``probability`` (to 2⁻³²), else 0."""
+    below = round(probability * RANGE)
+    if below >= RANGE:
+        return torch.ones(count, dtype=torch.float64)
+    return words(key, start, count).lt(_signed_threshold(below)).double()
+
+
+def _signed_threshold(below: int) -> int:
+    return below - RANGE // 2
