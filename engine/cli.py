@@ -228,7 +228,7 @@ def methods(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One method, with its parameters.")] = None,
 ) -> None:
     """List the merge methods, or show one with its parameters and paper."""
-    from engine.methods.describe import overview, page  # noqa: PLC0415 - keeps `--help` quick
+    from engine.describe import overview, page  # noqa: PLC0415 - keeps `--help` quick
 
     typer.echo(overview() if name is None else page(name))
 
@@ -236,14 +236,17 @@ def methods(
 @app.command()
 def demo(
     *,
-    keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="FOLDER", help="Where to leave everything.", show_default=False)
-    ] = None,
+    keep: Annotated[Path, typer.Option("--keep", metavar="FOLDER", help="Where to leave everything.")] = Path(
+        "demo-output"
+    ),
+    threads: Threads = CORES,
 ) -> None:
     """Run the whole line on tiny trained models against the embedded Hub."""
+    # The embedded Hub speaks LFS, not Xet; the client reads this when it is imported.
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
     from engine.demo.run import run_demo  # noqa: PLC0415 - keeps `--help` quick
 
-    raise typer.Exit(run_demo(keep))
+    raise typer.Exit(run_demo(keep, threads))
 
 
 @app.command()

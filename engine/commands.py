@@ -114,6 +114,9 @@ def merge(
     from engine.run.merge import run  # noqa: PLC0415
 
     sink = FolderSink(out, planned.plan, force=force)
+    if sink.complete:
+        report(Said(f"{out} holds this very model already: nothing to do"))
+        return planned.plan
     shards = run(planned.plan, planned.models, sink, report, threads=options.threads)
     files = assemble(planned.plan, planned.models, shards)
     sink.finish(files)

@@ -35,28 +35,33 @@ class FolderSink:
         self.work = out / WORK
         if out.exists() and not out.is_dir():
             raise MergeError(f"{out} is a file, and a folder is needed; name another place")
-        self._remove = self._check_target(force=force)
-        self.work.mkdir(parents=True, exist_ok=True)
+        self._remove: tuple[str, ...] = ()
+        self.complete = False
+        """Whether the folder holds this very plan's model already, whole and unchanged."""
+        if out.exists():
+            self._look(force=force)
+        if not self.complete:
+            self.work.mkdir(parents=True, exist_ok=True)
         self._journal = read_journal(self.work, plan)
 
-    def _check_target(self, *, force: bool) -> tuple[str, ...]:
-        if not self._out.exists():
-            return ()
-        recorded = self._recorded()
+    def _look(self, *, force: bool) -> None:
+        digest, recorded = self._recorded()
         present = {path.name: path for path in sorted(self._out.iterdir()) if path.is_file() and path.name != RECORD}
         # Only a file that the record names can be ours, so only those are read.
         hashes = {name: sha256_of(path) if name in recorded else None for name, path in present.items()}
+        self.complete = digest == self._plan.digest and all(hashes.get(n) == h for n, h in recorded.items())
         decided = replacement(hashes, recorded, file_names(self._plan))
         if not force:
             refuse_foreign(decided.foreign, str(self._out))
-        return decided.remove
+        self._remove = decided.remove
 
-    def _recorded(self) -> Mapping[str, str]:
+    def _recorded(self) -> tuple[str | None, Mapping[str, str]]:
+        """Give the plan digest and the files' hashes that an earlier merge recorded."""
         path = self._out / RECORD
         if not path.is_file():
-            return {}
-        files: Mapping[str, str] = read_record(path.read_bytes(), str(path))["files"]
-        return files
+            return None, {}
+        record = read_record(path.read_bytes(), str(path))
+        return record["plan_digest"], record["files"]
 
     def finished(self, shard: Shard) -> FinishedShard | None:
         """Give a shard that an earlier run left whole: in the journal, and with the hash that it says."""

@@ -1,0 +1,104 @@
+"""YAML text → nodes: one document, safe, and no deeper than any recipe."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from engine.findings import Place, error
+from engine.recipe.places import TOP
+
+if TYPE_CHECKING:
+    from yaml.error import Mark
+
+    from engine.findings import Finding
+
+MAX_DEPTH = 50
+
+_HINTS = {
+    "mapping values are not allowed here": "indent keys of one mapping alike, and quote text that holds `: `",
+    "found character '\\t' that cannot start any token": "indent with spaces, not with tabs",
+    "could not find expected ':'": "write `key: value`, with a space after the colon",
+}
+
+
+class TooManyValuesError(yaml.MarkedYAMLError):
+    """A text that aliases blow up, or one far larger than any recipe."""
+
+
+class _TooDeepError(yaml.MarkedYAMLError):
+    """Nested deeper than any recipe."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes and counts how deep it is; an alias stands where it is written, not where it points."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's
+        """Compose one node, at most ``MAX_DEPTH`` deep."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
+        if self.depth >= MAX_DEPTH:
+            raise _TooDeepError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(event, yaml.AliasEvent) and node is not None:
+            node = copy.copy(node)
+            node.start_mark = event.start_mark
+        return node
+
+
+def composed(text: str) -> yaml.Node | Finding:
+    """Compose the only document, or say why there is none."""
+    try:
+        return _only_document(_Loader(text))
+    except yaml.reader.ReaderError as refusal:
+        before = text[: refusal.position]
+        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        code = f"U+{ord(text[refusal.position]):04X}"
+        return error("yaml", f"not valid YAML: the character {code} is not allowed", "remove it", place)
+    except yaml.MarkedYAMLError as refusal:
+        return refused(refusal)
+
+
+def _only_document(loader: _Loader) -> yaml.Node | Finding:
+    try:
+        node = loader.get_node() if loader.check_node() else None
+        if node is not None and not loader.check_node():
+            return node
+        event: Any = loader.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
+    except (ValueError, OverflowError):
+        # PyYAML lets chr() fail on an escape such as "\UFFFFFFFF"
+        place = place_of(loader.get_mark())
+        return error("yaml", "not valid YAML: an escape that names no character", "correct the escape", place)
+    if node is None:
+        return empty()
+    message = "stages (several documents in one recipe) are not built yet"
+    return error("not-built", message, "keep one document in a file", place_of(event.start_mark))
+
+
+def empty() -> Finding:
+    """Say that there is nothing in the recipe."""
+    return error("empty", "the recipe is empty", "write a `merge_method` and the `models` to merge", TOP)
+
+
+def refused(refusal: yaml.MarkedYAMLError) -> Finding:
+    """Put what PyYAML, or one of our bounds, refused into a finding at its place."""
+    mark = refusal.problem_mark or refusal.context_mark
+    place = TOP if mark is None else place_of(mark)
+    said = str(refusal.problem)
+    if isinstance(refusal, _TooDeepError):
+        return error("too-deep", said, "flatten it", place)
+    if isinstance(refusal, TooManyValuesError):
+        return error("too-many-values", said, "shorten it, or repeat less", place)
+    context = f"{refusal.context}, " if refusal.context else ""
+    fix = _HINTS.get(said, "check indentation, quotes and brackets here and just before")
+    return error("yaml", f"not valid YAML: {context}{said}", fix, place)
+
+
+def place_of(mark: Mark) -> Place:
+    """Count as editors do, from 1."""
+    return Place(mark.line + 1, mark.column + 1)
