@@ -1,0 +1,97 @@
+"""Pages for people: a repo in a browser. Whatever comes from a repo is shown as text, never as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from engine.devhub.access import commit_at, owns, readable
+from engine.devhub.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.devhub.answers import Call
+
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 1rem; border: 1px solid #8886; border-radius: .5rem }
+table { border-collapse: collapse; width: 100% }
+td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8883; overflow-wrap: anywhere }
+"""
+_NO_SCRIPT = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_SHOWN = 50
+"""Commits on a page."""
+
+
+def home(call: Call) -> Answer:
+    """GET /: the repos that the caller may see."""
+    seen = [repo for repo in call.store.repos() if not repo.private or owns(repo, call.user)]
+    rows = [[f'<a href="/{quote(repo.id)}">{escape(repo.id)}</a>', escape(repo.created[:10])] for repo in seen]
+    return _page("Embedded Hub", f"<h1>Embedded Hub</h1>{_table(rows)}")
+
+
+def repo_page(call: Call) -> Answer:
+    """GET /{repo}, /{repo}/tree/{rev} and /{repo}/commit/{rev}: the card's text, the files and the history."""
+    repo = readable(call)
+    commit = commit_at(call, repo)
+    readme = commit.files.get("README.md")
+    card = call.store.blobs.path(readme.sha256).read_text("utf-8", "replace") if readme else "No model card."
+    here = f"/{quote(repo.id)}"
+    files = [
+        [f'<a href="{here}/resolve/{commit.oid}/{quote(name)}">{escape(name)}</a>', _size(entry.size)]
+        for name, entry in commit.files.items()
+    ]
+    history = [
+        [f'<a href="{here}/commit/{c.oid}"><code>{c.oid[:7]}</code></a>', escape(c.title), escape(c.date[:16])]
+        for c in call.store.history(repo.id, commit.oid)[:_SHOWN]
+    ]
+    state = ", ".join(["private" if repo.private else "public", *(["gated"] if repo.gated else [])])
+    return _page(
+        repo.id,
+        f'<h1>{escape(repo.id)}</h1><p>{state}, at <code>{commit.oid}</code> · <a href="/">all repos</a></p>'
+        f"<pre>{escape(card)}</pre><h2>Files</h2>{_table(files)}<h2>History</h2>{_table(history)}",
+    )
+
+
+def discussion_page(call: Call) -> Answer:
+    """GET /{repo}/discussions/{num}: a discussion or a pull request, as text."""
+    repo = readable(call)
+    found = [row for row in call.store.discussions(repo.id) if str(row["num"]) == call.params["num"]]
+    if not found:
+        return _page("Not found", "<h1>No such discussion</h1>", 404)
+    title = f"{found[0]['title']} #{found[0]['num']}"
+    texts = [
+        f"<pre>{escape(event['data']['latest']['raw'])}</pre>"
+        if event["type"] == "comment"
+        else f"<p>{escape(event['type'])}: <code>{escape(', '.join(map(str, event['data'].values())))}</code></p>"
+        for event in found[0]["events"]
+    ]
+    back = f'<p>{escape(found[0]["status"])} in <a href="/{quote(repo.id)}">{escape(repo.id)}</a></p>'
+    return _page(title, f"<h1>{escape(title)}</h1>{back}{''.join(texts)}")
+
+
+def _page(title: str, content: str, status: int = 200) -> Answer:
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+    view = '<meta name="viewport" content="width=device-width">'
+    return Answer(status, _NO_SCRIPT, f"{head}{view}<style>{_STYLE}</style><main>{content}</main></html>".encode())
+
+
+def _table(rows: Iterable[list[str]]) -> str:
+    """Return a table of cells that are HTML already."""
+    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
