@@ -57,6 +57,6 @@ def _source(source: Source, inert: AbstractSet[str]) -> dict[str, Any]:
 def _parameters(parameters: Parameters, inert: AbstractSet[str]) -> dict[str, Any]:
     return {
         name: [[case.filter, list(case.points)] for case in setting]
-        for name, setting in sorted(parameters.items())
+        for name, setting in parameters.items()
         if name not in inert
     }

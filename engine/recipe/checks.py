@@ -143,6 +143,6 @@ def _count_fix(group: Group, inputs: Inputs, found: int) -> str:
 
 def _base_parameters(group: Group, method: Method, reading: Reading) -> None:
     for source in group.sources:
-        if source not in group.mixed(method) and source.parameters:
+        if group.is_base(source, method) and source.parameters:
             place = reading.places.key((*source.at, "parameters"))
             reading.note("base-parameters", "parameters of the base model change nothing", "", place)

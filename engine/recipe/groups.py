@@ -38,11 +38,13 @@ class Group:
         """Whether there is a base, and it takes part."""
         return self.listed or self.added
 
+    def is_base(self, source: Source, method: Method) -> bool:
+        """Whether a source is the base, and has that role of its own in the method."""
+        return method.inputs.base != "participant" and source.model == self.base
+
     def mixed(self, method: Method) -> tuple[Source, ...]:
-        """Return the sources that a method mixes: all, but for a base that has a role of its own."""
-        if method.inputs.base == "participant":
-            return self.sources
-        return tuple(source for source in self.sources if source.model != self.base)
+        """Return the sources that a method mixes: all but the base."""
+        return tuple(source for source in self.sources if not self.is_base(source, method))
 
 
 def groups_of(recipe: Recipe) -> tuple[Group, ...]:

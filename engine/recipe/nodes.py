@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.findings import Finding
 
 MAX_DEPTH = 50
+MAX_VALUES = 50_000
+"""How many values a recipe may have, counting what aliases repeat. A large one has some thousand."""
 
 _HINTS = {
     "mapping values are not allowed here": "indent keys of one mapping alike, and quote text that holds `: `",
@@ -28,23 +30,40 @@ class TooManyValuesError(yaml.MarkedYAMLError):
     """A text that aliases blow up, or one far larger than any recipe."""
 
 
+class Bound:
+    """Counts values up to ``MAX_VALUES``."""
+
+    def __init__(self) -> None:
+        self._values = 0
+
+    def count(self, mark: Mark) -> None:
+        """Count one more; ``TooManyValuesError`` at the first too many."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            problem = f"more than {MAX_VALUES} values, counting what aliases repeat"
+            raise TooManyValuesError(problem=problem, problem_mark=mark)
+
+
 class _TooDeepError(yaml.MarkedYAMLError):
     """Nested deeper than any recipe."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes and counts how deep it is; an alias stands where it is written, not where it points."""
+    """Composes nodes and counts them; an alias stands where it is written, not where it points."""
 
-    depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._bound, self._depth = Bound(), 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's
         """Compose one node, at most ``MAX_DEPTH`` deep."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
-        if self.depth >= MAX_DEPTH:
+        self._bound.count(event.start_mark)
+        if self._depth >= MAX_DEPTH:
             raise _TooDeepError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
-        self.depth += 1
+        self._depth += 1
         node = super().compose_node(parent, index)
-        self.depth -= 1
+        self._depth -= 1
         if isinstance(event, yaml.AliasEvent) and node is not None:
             node = copy.copy(node)
             node.start_mark = event.start_mark

@@ -34,7 +34,7 @@ def read_parameters(reading: Reading, at: Path, tree: Tree, method: Method | Non
     settings = {}
     for name, value in tree.items():
         here = (*at, name)
-        if method is not None and not _belongs(reading, here, method, per_model=per_model):
+        if not _belongs(reading, here, method, per_model=per_model):
             continue
         setting = None if value is BROKEN else _setting(reading, here, value, _expected(method, name))
         if setting is None:
@@ -51,7 +51,18 @@ def _expected(method: Method | None, name: str) -> Expected | None:
     return Expected.of((fields_of(method.parameters) | fields_of(method.source_parameters))[name])
 
 
-def _belongs(reading: Reading, at: Path, method: Method, *, per_model: bool) -> bool:
+def _belongs(reading: Reading, at: Path, method: Method | None, *, per_model: bool) -> bool:
+    """Tell of a parameter that has no place in this block."""
+    name, place = str(at[-1]), reading.places.key(at)
+    if name in SCOPES["recipe"].keys:
+        reading.breaks((name,))
+        fix = f"it belongs {SCOPES['recipe'].home}"
+        reading.error("unknown-parameter", f"`{name}` is no parameter", fix, place)
+        return False
+    return method is None or _is_taken(reading, at, method, per_model=per_model)
+
+
+def _is_taken(reading: Reading, at: Path, method: Method, *, per_model: bool) -> bool:
     name, place = str(at[-1]), reading.places.key(at)
     if name in method.inert:
         reading.note("inert", f"`{name}` changes nothing in `{method.name}`", "", place)
@@ -72,9 +83,6 @@ def _belongs(reading: Reading, at: Path, method: Method, *, per_model: bool) -> 
 def _advice(reading: Reading, at: Path, method: Method, here: list[str]) -> str:
     """Say what to do about an unknown parameter, and remember which part was meant by it."""
     name = str(at[-1])
-    if name in SCOPES["recipe"].keys:
-        reading.breaks((name,))
-        return f"it belongs {SCOPES['recipe'].home}"
     close = nearest(name, [*here, *fields_of(method.parameters)])
     if close is not None:
         reading.breaks((*at[:-1], close) if close in here else ("parameters", close))
@@ -104,14 +112,22 @@ def _case(reading: Reading, at: Path, tree: Tree, expected: Expected | None) -> 
             reading.wrong(at, tree, "an entry with `filter` and `value`", "write it as `- value: …`")
         return None
     fields = reading.fields(at, tree, "case")
-    wanted = reading.text((*at, "filter"), fields["filter"]) if "filter" in fields else ""
+    wanted = _filter(reading, (*at, "filter"), fields)
     if "value" not in fields:
         if not reading.unsure((*at, "value")):
             message = "this entry has no `value`"
             reading.error("value-missing", message, "add one, such as `value: 0.5`", reading.places.value(at))
         return None
     points = _points(reading, (*at, "value"), fields["value"], expected)
-    return None if wanted is None or points is None else Case("" if wanted == "*" else wanted, points)
+    return None if wanted is None or points is None else Case(wanted, points)
+
+
+def _filter(reading: Reading, at: Path, fields: dict[str, Tree]) -> str | None:
+    """Read the part of a tensor's name; none, an empty one and ``*`` all mean every tensor."""
+    tree = fields.get("filter")
+    if tree is None or (isinstance(tree, Leaf) and tree.text in ("", "*")):
+        return ""
+    return reading.text(at, tree)
 
 
 def _points(reading: Reading, at: Path, tree: Tree, expected: Expected | None) -> tuple[Scalar, ...] | None:

@@ -84,22 +84,33 @@ class Reading:
 
     def _advice(self, at: Path, name: str, scope: str) -> tuple[str, Path | None]:
         """Say what to do about an unknown key, and which part was meant by it."""
-        own, whole = parameter_homes()
         here = SCOPES[scope].keys
-        per_model = scope in ("entry", "source")
-        if "parameters" in here and name in own | whole:
-            if per_model and name in whole:
-                return "put it under the recipe's `parameters:`", ("parameters", name)
-            block = "this model's `parameters:`" if per_model else "`parameters:`"
-            return f"put it under {block}", (*at, "parameters", name)
         close = nearest(name, here, cutoff=0.9)
-        homes = [other.home for other in SCOPES.values() if name in other.keys]
-        if close is None and homes:
-            return f"it belongs {homes[0]}", (name,)
-        close = close or nearest(name, here)
+        if close is None:
+            found = self._as_parameter(at, name, scope) if "parameters" in here else None
+            if found is not None:
+                return found
+            if scope == "slice" and name in SCOPES["source"].keys:
+                return "put it under this slice's `sources:`", (*at, "sources")
+            home = next((other for other, keys in SCOPES.items() if name in keys.keys), None)
+            if home is not None:
+                return f"it belongs {SCOPES[home].home}", (*at, "model") if home == "path" else (name,)
+            close = nearest(name, here)
         if close is not None:
             return f"did you mean `{close}`?", (*at, close)
         return f"there are {', '.join(here)}", None
+
+    def _as_parameter(self, at: Path, name: str, scope: str) -> tuple[str, Path] | None:
+        """Advise on a key that is a parameter, outside of any `parameters:`, perhaps misspelt."""
+        own, whole = parameter_homes()
+        meant = name if name in own | whole else nearest(name, sorted(own | whole), cutoff=0.8)
+        if meant is None:
+            return None
+        asked = "" if meant == name else f"did you mean `{meant}`? "
+        if scope in ("entry", "source") and meant in whole:
+            return f"{asked}put it under the recipe's `parameters:`", ("parameters", meant)
+        block = "`parameters:`" if scope in ("recipe", "slice") else "this model's `parameters:`"
+        return f"{asked}put it under {block}", (*at, "parameters", meant)
 
     def items(self, at: Path, tree: Tree, example: str) -> list[Tree] | None:
         """Read a list of at least one item."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from engine.findings import error
-from engine.recipe.nodes import MAX_DEPTH, TooManyValuesError, composed, place_of, refused
+from engine.recipe.nodes import MAX_DEPTH, Bound, TooManyValuesError, composed, place_of, refused
 from engine.recipe.places import TOP, Places
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from engine.recipe.values import Path
 
 MAX_BYTES = 1024 * 1024
-MAX_VALUES = 100_000
-"""How many values a recipe may have, counting what aliases repeat."""
 MAX_NUMBER = 100
 """How many characters a number may have: YAML 1.1's base 60 takes quadratic time."""
 
@@ -77,13 +75,13 @@ class _Walk:
         self.key_places: dict[Path, Place] = {}
         self.value_places: dict[Path, Place] = {}
         self.findings: list[Finding] = []
-        self._values = 0
+        self._bound = Bound()
         self._open: list[int] = []
         self._scalars = yaml.constructor.SafeConstructor()
 
     def tree(self, node: yaml.Node, at: Path) -> Tree:
         """Convert a node; what is wrong within it becomes findings and ``BROKEN``."""
-        self._count(node)
+        self._bound.count(node.start_mark)
         place = self.value_places[at] = place_of(node.start_mark)
         if node.tag not in _TAGS[type(node)]:
             tag = node.tag.replace(_TAG, "!!")
@@ -92,12 +90,6 @@ class _Walk:
         if isinstance(node, yaml.ScalarNode):
             return self._leaf(node, place)
         return self._collection(node, at, place)
-
-    def _count(self, node: yaml.Node) -> None:
-        self._values += 1
-        if self._values > MAX_VALUES:
-            problem = f"more than {MAX_VALUES} values, counting what aliases repeat"
-            raise TooManyValuesError(problem=problem, problem_mark=node.start_mark)
 
     def _tell(self, identity: str, message: str, fix: str, place: Place) -> Broken:
         self.findings.append(error(identity, message, fix, place))
@@ -155,7 +147,7 @@ class _Walk:
         """Pairs that ``<<: *other`` brings, nearest first; a mapping's own pairs win over them."""
         for given in [value for key, value in node.value if key.tag == _MERGE]:
             for other in given.value if isinstance(given, yaml.SequenceNode) else [given]:
-                self._count(other)
+                self._bound.count(other.start_mark)
                 place = place_of(other.start_mark)
                 if len(self._open) > MAX_DEPTH:
                     self._tell("too-deep", f"`<<` reaches more than {MAX_DEPTH} mappings deep", "flatten it", place)
