@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -61,9 +62,11 @@ def run_demo(keep: Path, threads: int) -> int:
         folders = {name: _download(server, repo, keep / "models" / repo.split("/")[1]) for name, repo in published}
     results = _scores(folders)
     console.print(_table(results))
+    for task in TASKS.values():
+        console.print(Text(f"  /{task.name}: {task.rule}", style="dim"))
     stacked = load(folders[STACKED])
-    console.print(f"The stacked model has {stacked.shape.layers} layers, loads, and all its weights are finite.")
-    _say_where(keep, published, console)
+    console.print(f"\nThe stacked model has {stacked.shape.layers} layers, loads, and all its weights are finite.")
+    _say_where(keep, server.endpoint, published, console)
     failures = failures_of(results)
     for failure in failures:
         sys.stderr.write(f"mergesmith: {failure}\n")
@@ -125,6 +128,7 @@ def _download(server: Server, repo: str, to: Path) -> Path:
 
 
 def _scores(folders: Mapping[str, Path]) -> list[Result]:
+    torch.set_num_threads(1)  # models this small only lose time to threads
     models = [(folder.name, folder) for folder in _parents()]
     models.sort(key=lambda model: model[0] != "base")
     models += [(name, folder) for name, folder in folders.items() if name != STACKED]
@@ -135,18 +139,20 @@ def _scores(folders: Mapping[str, Path]) -> list[Result]:
     return results
 
 
+def _kind(label: str) -> str:
+    return "base" if label == "base" else "fine-tune" if label in TASKS else "merge"
+
+
 def _table(results: Sequence[Result]) -> Table:
     table = Table(title="\nShare of unseen words that each model answers right", title_justify="left")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
+    table.add_column("is a", no_wrap=True)
     for task in TASKS.values():
-        table.add_column(f"/{task.name}\n{task.rule}", justify="right")
-    for result in results:
-        kind = "base" if result.label == "base" else "fine-tune" if result.label in TASKS else "merge"
-        cells = [
-            Text(f"{value:.0%}", style="bold green" if value >= DEMONSTRATED else "dim")
-            for value in result.scores.values()
-        ]
-        table.add_row(f"{result.label} ({kind})", *cells, end_section=result.label == list(TASKS)[-1])
+        table.add_column(f"/{task.name}", justify="right")
+    for result, following in zip(results, [*results[1:], None], strict=True):
+        cells = [Text(f"{v:.0%}", style="bold green" if v >= DEMONSTRATED else "dim") for v in result.scores.values()]
+        last = following is not None and _kind(following.label) != _kind(result.label)
+        table.add_row(result.label, _kind(result.label), *cells, end_section=last)
     return table
 
 
@@ -167,12 +173,12 @@ def failures_of(results: Sequence[Result]) -> list[str]:
     return failures
 
 
-def _say_where(keep: Path, published: Sequence[tuple[str, str]], console: Console) -> None:
+def _say_where(keep: Path, endpoint: str, published: Sequence[tuple[str, str]], console: Console) -> None:
     console.print("\nLook at what was made:")
     for _, repo in published:
         name = repo.split("/")[1]
         console.print(Text(f"  {keep / 'models' / name}  (its card: README.md)"))
     console.print("\nThe Hub's pages, served again until you press Ctrl-C:")
-    console.print(Text(f"  mergesmith devhub --root {keep / 'hub'} --port 8900"))
+    console.print(Text(f"  mergesmith devhub --root {keep / 'hub'} --port {endpoint.rsplit(':', 1)[1]}"))
     for _, repo in published:
-        console.print(Text(f"  http://127.0.0.1:8900/{repo}"))
+        console.print(Text(f"  {endpoint}/{repo}"))

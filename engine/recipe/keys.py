@@ -68,7 +68,7 @@ def _dtype(description: str) -> dict[str, Any]:
     return {"enum": [*DTYPES, *(f"torch.{name}" for name in DTYPES)], "description": description}
 
 
-_MODEL = _ref("model", "a model on the Hub (namespace/name, @revision and +adapter as needed) or a folder")
+_MODEL = _ref("model", "a model on the Hub (namespace/name, and @revision as needed) or a folder")
 _OWN_PARAMETERS = _ref("parameters", "this model's parameters")
 _BASE = "the model that task vectors are taken against, or that t = 0 gives"
 
@@ -130,7 +130,7 @@ SCOPES: Mapping[str, Scope] = {
         home="in a `model:` written as a mapping",
         keys={
             "model": _ref("path", "a model on the Hub, or a folder"),
-            "lora": _ref("path", "a LoRA adapter to add to it"),
+            "lora": _ref("path", "a LoRA adapter to add to it, which is not built yet"),
             "override_architecture": _text("accepted for mergekit's recipes; architectures are inferred"),
         },
     ),
@@ -158,8 +158,8 @@ SCOPES: Mapping[str, Scope] = {
                 "description": "language codes, such as en",
             },
             "description": _text("a paragraph for the card"),
-            "collection": _text("collection on the Hub to add the result to"),
         },
+        unbuilt={"collection": "a collection to add the result to"},
     ),
 }
 

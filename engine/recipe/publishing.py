@@ -66,7 +66,6 @@ def read_publish(reading: Reading, at: Path, tree: Tree) -> Publish:
         tags=reading.texts((*at, "tags"), fields["tags"]) if "tags" in fields else (),
         language=_languages(reading, (*at, "language"), fields),
         description=text("description", lines=True),
-        collection=text("collection"),
     )
 
 

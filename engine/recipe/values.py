@@ -103,7 +103,6 @@ class Publish:
     tags: tuple[str, ...] = ()
     language: tuple[str, ...] = ()
     description: str | None = None
-    collection: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ publish:
   description: |
     Two lines
     of text.
-  collection: my-org/merges-0123456789ab
 """
     )
     assert parsed.findings == ()
@@ -43,7 +42,6 @@ publish:
         tags=("merge", "7b", "2024", "no"),
         language=("en", "no"),
         description="Two lines\nof text.\n",
-        collection="my-org/merges-0123456789ab",
     )
 
 
