@@ -7,6 +7,7 @@ imports torch, so that methods can be listed, and their parameters checked, with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -79,6 +80,11 @@ class Chunk(Protocol):
     """
 
     @property
+    def start(self) -> int:
+        """Flat index of the first element."""
+        ...
+
+    @property
     def models(self) -> tuple[Tensor, ...]:
         """Elements of each source."""
         ...
@@ -86,10 +92,6 @@ class Chunk(Protocol):
     @property
     def base(self) -> Tensor:
         """The base's elements; only where the mix has a base."""
-        ...
-
-    def indices(self) -> Tensor:
-        """Flat index of each element, int64."""
         ...
 
     def bernoulli(self, source: int, probability: float) -> Tensor:
@@ -118,9 +120,25 @@ class Cut:
     value: float
     last: int
 
-    def selects(self, magnitudes: Tensor, indices: Tensor) -> Tensor:
-        """Boolean mask of the selected elements."""
-        return (magnitudes > self.value) | ((magnitudes == self.value) & (indices <= self.last))
+    def selects(self, magnitudes: Tensor, start: int) -> Tensor:
+        """Mask of the selected ones of the elements from flat index ``start`` on: 1.0 and 0.0, float64.
+
+        Made of differences and signs: torch takes four times as long for a comparison and a boolean mask.
+        """
+        equals = min(max(self.last + 1 - start, 0), magnitudes.numel())
+        if equals == magnitudes.numel():
+            return _beyond(magnitudes, self._just_below)
+        selected = _beyond(magnitudes, self.value)
+        selected[:equals] = _beyond(magnitudes[:equals], self._just_below)
+        return selected
+
+    @property
+    def _just_below(self) -> float:
+        return math.nextafter(self.value, -math.inf)
+
+
+def _beyond(magnitudes: Tensor, value: float) -> Tensor:
+    return (magnitudes - value).sign_().clamp_min_(0.0)
 
 
 @dataclass(frozen=True)

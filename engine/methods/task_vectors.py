@@ -71,27 +71,30 @@ class Rule:
         return Rule(consensus, mix.parameters.normalize, mix.parameters.lambda_)
 
 
-def agreement(weighted: Sequence[Tensor]) -> list[Tensor]:
-    """Where each weighted task vector has the elected sign.
-
-    The elected sign is that of their sum, zero counting as positive; a zero never agrees. Boolean masks.
-    """
+def elected_sign(weighted: Sequence[Tensor]) -> Tensor:
+    """Sign of the sum of the weighted task vectors, zero counting as positive: 1.0 and -1.0, float64."""
     total = weighted[0].clone()
     for tensor in weighted[1:]:
         total += tensor
-    positive = total >= 0
-    return [(tensor != 0) & ((tensor > 0) == positive) for tensor in weighted]
+    sign = total.sign_()
+    return sign.add_(1.0 - sign * sign)
 
 
 def _with_consensus(weighted: Sequence[Tensor], weights: Sequence[float], *, normalize: bool) -> Tensor:
-    masks = [mask.double() for mask in agreement(weighted)]
-    total = weighted[0] * masks[0]
-    for tensor, mask in zip(weighted[1:], masks[1:], strict=True):
-        total += tensor * mask
+    """Sum what has the elected sign (a zero never does). Overwrites ``weighted``.
+
+    In multiples of the elected sign, what agrees is what is positive: no comparison is needed, which torch is slow
+    at, and no bit changes by it.
+    """
+    elected = elected_sign(weighted)
+    agreeing = [tensor.mul_(elected).clamp_min_(0.0) for tensor in weighted]
+    total = agreeing[0].clone()
+    for tensor in agreeing[1:]:
+        total += tensor
     if normalize:
-        divisor = weighted_sum(masks, weights)
-        total /= divisor.masked_fill_(divisor == 0, 1.0)
-    return total
+        divisor = weighted_sum([tensor.sign() for tensor in agreeing], weights)
+        total /= divisor.add_(1.0 - divisor.sign().abs_())  # 0 counts as 1
+    return total.mul_(elected)
 
 
 def summed(deltas: Sequence[Tensor], weights: Sequence[float], rule: Rule) -> Tensor:

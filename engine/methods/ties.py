@@ -41,12 +41,10 @@ def _sweeps(mix: Mix) -> int:
 
 
 def _trim(mix: Mix, chunk: Chunk, cuts: dict[int, Cut]) -> list[Tensor]:
-    indices = chunk.indices() if cuts else None
     trimmed = []
     for i, (source, delta) in enumerate(zip(mix.sources, chunk.models, strict=True)):
         if i in cuts:
-            assert indices is not None  # noqa: S101 - made above
-            trimmed.append(delta * cuts[i].selects(delta.abs(), indices).double())
+            trimmed.append(cuts[i].selects(delta.abs(), chunk.start).mul_(delta))
         else:
             trimmed.append(delta if source.density > 0 else delta * 0.0)
     return trimmed

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
@@ -34,10 +32,6 @@ class TensorChunk:
         if self._base is None:
             raise LookupError("this mix has no base")
         return self._base
-
-    def indices(self) -> Tensor:
-        """Flat index of each element, int64."""
-        return torch.arange(self.start, self.start + self.size)
 
     def bernoulli(self, source: int, probability: float) -> Tensor:
         """Draw for each element of ``source``: 1.0 with ``probability`` and 0.0 otherwise, float64."""

@@ -27,8 +27,9 @@ class WholeChunk:
     def base(self):
         return self._base
 
-    def indices(self):
-        return torch.arange(self.models[0].numel())
+    @property
+    def start(self):
+        return 0
 
     def bernoulli(self, source, probability):
         return torch.tensor(self._keeps[source], dtype=torch.float64)
