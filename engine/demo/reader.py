@@ -65,7 +65,7 @@ class Reader:
         for step in range(max_new):
             with torch.inference_mode():
                 logits = forward(self.shape, self.weights, tokens[:, : int(starts.max()) + step])
-            chosen = logits[rows, starts + step - 1].argmax(-1).masked_fill(done, self.shape.end)
+            chosen = logits[rows, starts + step - 1].argmax(-1)
             tokens[rows, starts + step] = chosen
             done |= chosen == self.shape.end
             if bool(done.all()):

@@ -92,7 +92,7 @@ def _upload_parents(server: Server, console: Console) -> None:
     for folder in _parents():
         repo = f"{OWNER}/tiny-{folder.name}"
         server.store.create_repo(repo, OWNER)
-        files: dict[str, bytes | Path] = {path.name: path for path in sorted(folder.iterdir())}
+        files: dict[str, bytes | Path] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         server.store.commit_files(repo, files, "Upload a tiny model")
         console.print(Text(f"  put {repo} there"))
 
