@@ -1,14 +1,17 @@
 """The command line: arguments in, exit status out. The only place that turns errors into exit codes.
 
-0 done; 2 the recipe, or a model that it names, is at fault; 1 anything else; 130 interrupted.
+0 done; 2 the recipe, or a model that it names, is at fault; 1 anything else; 130 interrupted. Longer than our
+modules are, for every command declares its options here.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,43 +19,40 @@ import typer
 
 from engine.errors import MergesmithError, RecipeError
 from engine.plan.plan import Options
+from engine.plan.show.words import plain, plural
 from engine.sizes import parse_kmb, parse_size
+from engine.usage import (
+    Command,
+    CopyTokenizer,
+    Crimes,
+    Disk,
+    Events,
+    Force,
+    Memory,
+    Private,
+    Quiet,
+    Recipe,
+    Recipes,
+    Repo,
+    ShardSize,
+    Threads,
+)
 from engine.version import ENGINE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.hub_client import Hub
 
 app = typer.Typer(
     name="mergesmith",
     help="Merge language models: plan a recipe, make the model, publish it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Recipes = Annotated[list[Path], typer.Argument(metavar="RECIPE…", help="Recipe files in YAML.")]
-Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file in YAML.")]
-Crimes = Annotated[bool, typer.Option("--allow-crimes", help="Allow models of different architectures.")]
-CopyTokenizer = Annotated[
-    bool, typer.Option("--copy-tokenizer/--no-copy-tokenizer", help="Copy the tokenizer of the model that lends it.")
-]
-ShardSize = Annotated[str, typer.Option("--max-shard-size", metavar="SIZE", help="Largest output file, such as 5GB.")]
-Memory = Annotated[
-    str, typer.Option("--memory", metavar="SIZE", help="Memory for tensors, on top of the interpreter's.")
-]
-Disk = Annotated[
-    str | None, typer.Option("--disk", metavar="SIZE", help="Disk for scratch files; otherwise what is free.")
-]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads that compute.", show_default="all cores")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that no earlier merge recorded.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
-Events = Annotated[
-    str | None, typer.Option("--events", metavar="json", help="Print each event as a line of JSON to standard output.")
-]
-Repo = Annotated[str | None, typer.Option("--repo", metavar="NAMESPACE/NAME", help="Target, instead of the recipe's.")]
-Private = Annotated[bool | None, typer.Option("--private", help="Make the target private.", show_default=False)]
-
+INTERRUPTED = 130
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """Cores that this process may use."""
 
@@ -77,7 +77,7 @@ def _version(value: bool) -> None:
 @app.callback(invoke_without_command=False)
 def _root(
     *,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; anywhere.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
@@ -86,7 +86,7 @@ def _root(
     pass
 
 
-@app.command()
+@app.command(cls=Command, short_help="Show what recipes would make, from headers alone.")
 def plan(
     recipes: Recipes,
     *,
@@ -104,7 +104,7 @@ def plan(
     from engine.plan.show.command import show_plans  # noqa: PLC0415 - printing loads rich
 
     options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private)
-    raise typer.Exit(show_plans(recipes, form, open_hub, options))
+    _stop_on(show_plans(recipes, form, open_hub, options))
 
 
 def _options(
@@ -118,9 +118,9 @@ def _options(
     private: bool | None = None,
 ) -> Options:
     return Options(
-        max_shard_size=parse_size(max_shard_size),
-        memory=parse_size(memory),
-        disk=None if disk is None else parse_size(disk),
+        max_shard_size=parse_size(max_shard_size, "--max-shard-size"),
+        memory=parse_size(memory, "--memory"),
+        disk=None if disk is None else parse_size(disk, "--disk"),
         threads=threads,
         allow_crimes=allow_crimes,
         copy_tokenizer=copy_tokenizer,
@@ -130,28 +130,37 @@ def _options(
     )
 
 
-@app.command()
+@app.command(cls=Command, short_help="Pin the models of recipes at their present commits.")
 def lock(
     recipes: Recipes,
     *,
     check: Annotated[bool, typer.Option("--check", help="Check the locks instead of writing them.")] = False,
+    repo: Repo = None,
+    private: Private = None,
     allow_crimes: Crimes = False,
     copy_tokenizer: CopyTokenizer = True,
 ) -> None:
     """Pin each model of a recipe at its present commit, in NAME.lock.json beside it."""
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
 
-    options = Options(allow_crimes=allow_crimes, copy_tokenizer=copy_tokenizer, endpoint=_endpoint())
+    options = Options(
+        allow_crimes=allow_crimes, copy_tokenizer=copy_tokenizer, repo=repo, private=private, endpoint=_endpoint()
+    )
+    problems = []
     for recipe in recipes:
-        if check:
-            commands.check_lock(recipe, open_hub, options)
-            typer.echo(f"{recipe}: its lock fits")
-        else:
-            path, made = commands.write_lock(recipe, open_hub, options)
-            typer.echo(f"{path}: {len(made.models)} models, plan {made.digest[:16]}")
+        try:
+            if check:
+                commands.check_lock(recipe, open_hub, options)
+                typer.echo(f"{recipe}: its lock fits")
+            else:
+                path, made = commands.write_lock(recipe, open_hub, options)
+                typer.echo(f"{path}: {plural(len(made.models), 'model')}, plan {made.digest[:16]}")
+        except MergesmithError as problem:
+            problems.append(problem)
+    _stop_on(problems)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Make a recipe's model in a folder.")
 def merge(
     recipe: Recipe,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to build the model in.")],
@@ -179,9 +188,7 @@ def merge(
 
     options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer)
     if out_shard_size is not None:
-        from dataclasses import replace  # noqa: PLC0415
-
-        options = replace(options, max_shard_size=parse_kmb(out_shard_size))
+        options = replace(options, max_shard_size=parse_kmb(out_shard_size, "--out-shard-size"))
     with _reporting(events, quiet=quiet) as report:
         if lazy_unpickle or trust_remote_code:
             names = "--lazy-unpickle" if lazy_unpickle else "--trust-remote-code"
@@ -190,7 +197,7 @@ def merge(
         commands.merge(recipe, out, open_hub, options, report, force=force)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Make a recipe's model and publish it to the Hub.")
 def publish(
     recipe: Recipe,
     *,
@@ -215,7 +222,7 @@ def publish(
         commands.publish(recipe, open_hub, options, report, force=force, require_lock=require_lock)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Render a model's card again from its record.")
 def card(out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `mergesmith merge` made.")]) -> None:
     """Render a model's card again from its record."""
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
@@ -223,9 +230,9 @@ def card(out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `m
     typer.echo(f"wrote {commands.card(out)}")
 
 
-@app.command()
+@app.command(cls=Command, short_help="List the merge methods, or show one.")
 def methods(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One method, with its parameters.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One method, with its parameters.")] = None,
 ) -> None:
     """List the merge methods, or show one with its parameters and paper."""
     from engine.describe import overview, page  # noqa: PLC0415 - keeps `--help` quick
@@ -233,7 +240,7 @@ def methods(
     typer.echo(overview() if name is None else page(name))
 
 
-@app.command()
+@app.command(cls=Command, short_help="Run the whole line on tiny models, all on this machine.")
 def demo(
     *,
     keep: Annotated[Path, typer.Option("--keep", metavar="FOLDER", help="Where to leave everything.")] = Path(
@@ -249,10 +256,10 @@ def demo(
     raise typer.Exit(run_demo(keep, threads))
 
 
-@app.command()
+@app.command(cls=Command, short_help="Serve the embedded Hub on this machine.")
 def devhub(
     *,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 picks a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 picks a free one.")] = 0,
     root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where it keeps its files.")] = Path(
         "devhub-data"
     ),
@@ -271,6 +278,20 @@ def _reporting(events: str | None, *, quiet: bool) -> Any:  # noqa: ANN401 - a c
     return reporting(json=events == "json", quiet=quiet)
 
 
+class SeveralError(MergesmithError):
+    """What went wrong with several recipes; the worst of it gives the exit status."""
+
+    def __init__(self, problems: Sequence[MergesmithError]) -> None:
+        self.problems = tuple(problems)
+        self.exit_status = max(problem.exit_status for problem in problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+def _stop_on(problems: Sequence[MergesmithError]) -> None:
+    if problems:
+        raise problems[0] if len(problems) == 1 else SeveralError(problems)
+
+
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -278,45 +299,69 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line and exit with its status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A character that the console does not know must not end a merge.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command; returns the exit status, having told on standard error what went wrong."""
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status, having told on standard error what went wrong.
+
+    ``--debug`` may stand anywhere before a ``--``.
+    """
+    ours = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    debug = "--debug" in ours
+    rest = [argument for argument in ours if argument != "--debug"] + list(arguments[len(ours) :])
     try:
-        result = app(args=arguments, prog_name="mergesmith", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        result = app(args=rest or ["--help"], prog_name="mergesmith", standalone_mode=False)
+        # typer turns an interrupt into this status, or into Abort, as its version has it
+        return _interrupted(rest) if result == INTERRUPTED else result if isinstance(result, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        _tell("interrupted; what is finished is kept, and the same command goes on from there")
-        return 130
-    except MergesmithError as refusal:
-        return _explain(refusal, arguments)
+        return _interrupted(rest)
     except typer.Exit as leaving:
         return leaving.exit_code
-    except Exception as surprise:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
-        if (shown := _usage(surprise)) is not None:
-            _tell(shown)
-            return 1
-        return _explain(surprise, arguments)
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as problem:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
+        if debug:
+            traceback.print_exception(problem)
+        _tell(_lines(problem))
+        return problem.exit_status if isinstance(problem, MergesmithError) else 1
 
 
-def _usage(surprise: Exception) -> str | None:
-    """Text of a mistake on the command line, which typer's parser found."""
-    show = getattr(surprise, "format_message", None)
-    return f"mergesmith: {show()}; see `mergesmith --help`" if callable(show) else None
+def _interrupted(arguments: Sequence[str]) -> int:
+    goes_on = "; what is finished is kept, and the same command goes on from there" if "merge" in arguments[:1] else ""
+    _tell(f"mergesmith: interrupted{goes_on}")
+    return INTERRUPTED
 
 
-def _explain(problem: Exception, arguments: list[str]) -> int:
-    if "--debug" in arguments:
-        traceback.print_exception(problem)
+def _lines(problem: Exception) -> str:
+    """What to tell about a problem: a recipe's errors a line each, anything else in a sentence."""
+    if isinstance(problem, SeveralError):
+        return "\n".join(map(_lines, problem.problems))
     if isinstance(problem, RecipeError):
-        _tell(str(problem))
-    elif isinstance(problem, MergesmithError):
-        _tell(f"mergesmith: {problem}")
-    else:
-        _tell(f"mergesmith: {type(problem).__name__}: {problem}; `mergesmith --debug …` shows where")
-    return problem.exit_status if isinstance(problem, MergesmithError) else 1
+        return "\n".join(f.line_for(problem.path) for f in problem.findings if f.level == "error")
+    if isinstance(problem, MergesmithError):
+        return f"mergesmith: {problem}"
+    if (usage := _usage(problem)) is not None:
+        return usage
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return f"mergesmith: {problem.filename}: {problem.strerror}; check the path and its permissions"
+    return f"mergesmith: {type(problem).__name__}: {problem}; run it again with --debug to see where"
+
+
+def _usage(problem: Exception) -> str | None:
+    """Text of a mistake on the command line, which typer's parser found."""
+    show = getattr(problem, "format_message", None)
+    if not callable(show):
+        return None
+    command = getattr(getattr(problem, "ctx", None), "command_path", "mergesmith")
+    return f"mergesmith: {str(show()).rstrip('.')}; see `{command} --help`"
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write("\n".join(map(plain, text.split("\n"))) + "\n")

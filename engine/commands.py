@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
 
-OpenHub = "Callable[[], Hub]"
 TOP = Place(1, 1)
 
 
@@ -38,10 +37,10 @@ class Planned:
 
 
 def read_recipe(path: Path) -> str:
-    """Read a recipe; ``RecipeError`` where there is none that can be read."""
+    """Read a recipe, line ends as they are; ``RecipeError`` where there is none that can be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
         raise _unreadable(path, "no such file") from None
     except IsADirectoryError:
         raise _unreadable(path, "this is a folder, not a recipe") from None
@@ -82,7 +81,8 @@ def plan_for_review(path: Path, open_hub: Callable[[], Hub], options: Options) -
         return plan_locked(path, open_hub, options)
     except LockError as stale:
         plan, models = build(str(path), read_recipe(path), open_hub, options)
-        finding = warning("lock-stale", str(stale), "", TOP)
+        message, _, fix = str(stale).rpartition("; ")
+        finding = warning("lock-stale", message, fix, TOP)
         return Planned(replace(plan, findings=(finding, *plan.findings)), models, None)
 
 
@@ -96,10 +96,10 @@ def write_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> tup
 
 def check_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
     """Check that a recipe has a lock and that it fits; ``LockError`` where not."""
-    planned = plan_locked(path, open_hub, options)
-    if planned.lock is None:
+    if read_lock(path) is None:
+        read_recipe(path)
         raise LockError(f"{lock_path(path)}: no such file; write it with `mergesmith lock {path}`")
-    return planned
+    return plan_locked(path, open_hub, options)
 
 
 def merge(
@@ -157,14 +157,17 @@ def publish(
 
 
 def _refuse_unpublishable(plan: Plan) -> None:
-    findings = []
+    places, findings = parse(plan.text).places, []
     if plan.repo is None:
         message = "the recipe names no target; expected `publish: {repo: namespace/name}`"
-        findings.append(error("target-missing", message, "add it, or pass --repo namespace/name", TOP))
+        fix = "add it, or pass --repo namespace/name"
+        findings.append(error("target-missing", message, fix, places.key(("merge_method",))))
+    mentions = {ref.text: at for ref, at in plan.recipe.mentions()}
     for pin in plan.models:
         if pin.kind == "local":
             message = f"{pin.ref} is a local folder, which nobody else could check; expected models on the Hub"
-            findings.append(error("local-model", message, "publish that model first, and name its repo", TOP))
+            fix = "publish that model first, and name its repo"
+            findings.append(error("local-model", message, fix, places.value(mentions[pin.ref])))
     if findings:
         raise RecipeError(plan.path, findings)
 

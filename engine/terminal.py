@@ -21,7 +21,7 @@ from engine.events import (
     json_line,
     silent,
 )
-from engine.plan.show.words import plural, size
+from engine.plan.show.words import plain, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +80,12 @@ def _log(event: Event) -> None:
         sys.stderr.write(_line(event) + "\n")
 
 
-def _line(event: Event) -> str:  # noqa: PLR0911 - one for each kind of event
-    """One line about an event."""
+def _line(event: Event) -> str:
+    """One line about an event, whatever the names in it hold."""
+    return plain(_words(event))
+
+
+def _words(event: Event) -> str:  # noqa: PLR0911 - one for each kind of event
     match event:
         case Started():
             what = plural(event.tensors, "tensor")

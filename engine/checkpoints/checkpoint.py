@@ -89,6 +89,10 @@ class Checkpoint(Protocol):
         """Read a whole file that is not a weight."""
         ...
 
+    def close(self) -> None:
+        """Give back what reading opened; reading again opens it again."""
+        ...
+
 
 def weight_files(names: Mapping[str, int], where: str, index: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Which files hold the weights, in the order of the index, or the one file that there is.
@@ -145,6 +149,8 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         value = json.loads(data)
     except ValueError as error:
         raise ModelError(f"{where} is not valid JSON ({error}); upload it again") from None
+    except RecursionError:
+        raise ModelError(f"{where} is not valid JSON (nested too deeply); upload it again") from None
     if not isinstance(value, dict):
         raise ModelError(f"{where} is not a JSON object; upload it again")
     return value

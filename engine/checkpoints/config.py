@@ -10,21 +10,26 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from engine.checkpoints.header import TensorInfo
 
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TIED_BY_DEFAULT = frozenset({"gemma", "gemma2", "gemma3", "gemma3_text", "gpt2", "opt", "bloom", "cohere"})
 """Model types whose config class ties the head to the embedding where ``config.json`` says nothing."""
+PACKED = (".qweight", ".SCB", ".absmax", ".weight_packed", ".weight_scale", ".weight_scale_inv")
+"""Endings of names that GPTQ, AWQ, bitsandbytes, compressed-tensors and float8 checkpoints have."""
 NOT_PER_LAYER = ("token_id", "token_ids", "architectures")
 """Endings of keys whose lists are not one value per layer, though they may happen to be as long."""
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Config of the language model: nested in a multi-modal one, else the whole."""
+    whole = any(key in config for key in LAYER_KEYS)
     for name in TEXT_PARTS:
         part = config.get(name)
-        if isinstance(part, dict) and any(key in part for key in LAYER_KEYS):
+        if isinstance(part, dict) and (not whole or any(key in part for key in LAYER_KEYS)):
             return part
     return config
 
@@ -37,6 +42,12 @@ def layer_count(config: Mapping[str, Any]) -> int | None:
         if type(value) is int and value >= 0:
             return value
     return None
+
+
+def extra_layers(config: Mapping[str, Any]) -> int:
+    """Number of layers that are stored behind the others to predict further tokens (DeepSeek-V3, GLM-4.5)."""
+    value = text_part(config).get("num_nextn_predict_layers")
+    return value if type(value) is int and value > 0 else 0
 
 
 def architecture(config: Mapping[str, Any]) -> str:
@@ -60,13 +71,21 @@ def is_tied(config: Mapping[str, Any], *, has_head: bool) -> bool:
     return text_part(config).get("model_type") in TIED_BY_DEFAULT or not has_head
 
 
-def quantisation(config: Mapping[str, Any]) -> str | None:
-    """Name of the quantisation format that the config declares, if any."""
+def quantisation(config: Mapping[str, Any], tensors: Iterable[TensorInfo] = ()) -> str | None:
+    """Name of the quantisation format that the config declares, or that ``tensors`` show; None for plain weights.
+
+    Older repos say it in a file of their own, so names that only packed weights have, and 8-bit floats, count too.
+    """
     declared = config.get("quantization_config") or text_part(config).get("quantization_config")
-    if not isinstance(declared, dict):
-        return None
-    method = declared.get("quant_method")
-    return method if isinstance(method, str) else "unknown"
+    if isinstance(declared, dict):
+        method = declared.get("quant_method")
+        return method if isinstance(method, str) else "unknown"
+    for tensor in tensors:
+        if tensor.dtype.startswith("float8"):
+            return "float8"
+        if tensor.name.endswith(PACKED):
+            return f"tensor {tensor.name!r}"
+    return None
 
 
 def merged_config(
@@ -75,12 +94,13 @@ def merged_config(
     layers: Sequence[tuple[Mapping[str, Any], int]] | None,
     tied: bool,
     dtype: str,
+    vocabulary: int | None = None,
 ) -> dict[str, Any]:
     """Make the output's config from the base's, made true where the merge changes it.
 
     ``layers`` gives, for each output layer, the config of the model and the index of the layer that it comes
     from (None leaves layers alone): their number is set, and per-layer lists such as ``layer_types`` are put
-    together again from the parents' own.
+    together again from the parents' own. ``vocabulary`` is the number of the output embedding's rows.
     """
     merged = copy.deepcopy(dict(config))
     part = next(
@@ -94,6 +114,10 @@ def merged_config(
             if "tie_word_embeddings" in holder or holder is part:
                 holder["tie_word_embeddings"] = tied
     for holder in (part, merged):
+        if vocabulary is not None and "vocab_size" in holder:
+            holder["vocab_size"] = vocabulary
+    nested = [value for value in merged.values() if isinstance(value, dict)]
+    for holder in (*nested, merged):
         keys = [key for key in ("dtype", "torch_dtype") if key in holder]
         for key in keys or (["torch_dtype"] if holder is merged else []):
             holder[key] = dtype
@@ -107,4 +131,8 @@ def _set_layers(part: dict[str, Any], count: int | None, layers: Sequence[tuple[
             lists = [(text_part(config).get(name), index) for config, index in layers]
             if all(isinstance(per_layer, list) and index < len(per_layer) for per_layer, index in lists):
                 part[name] = [per_layer[index] for per_layer, index in lists if per_layer is not None]
+            else:
+                # A model that does not say is of the kind that is the default, which no list means to transformers;
+                # the other model's list would be wrong, or of the wrong length.
+                del part[name]
     part[key] = len(layers)

@@ -84,6 +84,8 @@ def _entries(text: bytes, where: str) -> list[tuple[str, Any]]:
         header = json.loads(text, object_pairs_hook=pairs)
     except ValueError as error:
         raise ModelError(f"{where}: its safetensors header is not JSON ({error}); upload it again") from None
+    except RecursionError:
+        raise ModelError(f"{where}: its safetensors header is nested too deeply; upload it again") from None
     if not isinstance(header, dict):
         raise ModelError(f"{where}: its safetensors header is not a mapping; upload it again")
     return list(header.items())
@@ -91,6 +93,8 @@ def _entries(text: bytes, where: str) -> list[tuple[str, Any]]:
 
 def _tensor(name: str, entry: object, place: tuple[str, int], where: str) -> TensorInfo:
     file, start = place
+    if not name.isprintable():
+        raise ModelError(f"{where}: tensor {name!r} has a name that cannot be printed; upload the file again")
     match entry:
         case {"dtype": str(code), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
             pass

@@ -32,16 +32,17 @@ class HubCheckpoint:
     def __init__(self, ref: str, hub: Hub, repo: str, revision: str | None, commit: str | None = None) -> None:
         model = hub.model(repo, commit or revision)
         self._hub, self._repo, self._commit = hub, repo, model.commit
-        self.header_bytes = 0
         files = {file.name: file for file in model.files}
         if "config.json" not in files:
             raise ModelError(f"{ref} has no config.json; name a repo that holds a model for transformers")
         self.config: Mapping[str, Any] = self._json("config.json")
         index = self._json(INDEX) if INDEX in files else None
+        small = [files[name].size for name in ("config.json", INDEX) if name in files]
         weights = weight_files({name: file.size for name, file in files.items()}, ref, index)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            headers = list(pool.map(lambda name: self._header(name, files[name].size), weights))
-        self.tensors: Mapping[str, TensorInfo] = join_headers(headers, ref, index)
+            read = list(pool.map(lambda name: self._header(name, files[name].size), weights))
+        self.header_bytes = sum(small) + sum(nbytes for _, nbytes in read)
+        self.tensors: Mapping[str, TensorInfo] = join_headers([header for header, _ in read], ref, index)
         pinned = [f for f in model.files if is_pinned(f.name)]
         self.pin = Pin(
             ref=ref,
@@ -71,22 +72,21 @@ class HubCheckpoint:
         """Nothing is kept open here: connections belong to the client."""
 
     def _json(self, name: str) -> dict[str, Any]:
-        data = self.side_file(name)
-        self.header_bytes += len(data)
-        return parse_json(data, f"{self._repo}/{name}")
+        return parse_json(self.side_file(name), f"{self._repo}/{name}")
 
-    def _header(self, name: str, size: int) -> dict[str, TensorInfo]:
+    def _header(self, name: str, size: int) -> tuple[dict[str, TensorInfo], int]:
+        """Read the header of a weight file; tells too how many bytes that took."""
         start = self._range(name, 0, min(FIRST_READ, size))
         length = header_length(start[:PREFIX], f"{self._repo}/{name}", size)
         rest = PREFIX + length - len(start)
         if rest > 0:
             start += self._range(name, len(start), rest)
-        return parse_header(start[PREFIX : PREFIX + length], f"{self._repo}/{name}", name, size)
+        header = parse_header(start[PREFIX : PREFIX + length], f"{self._repo}/{name}", name, size)
+        return header, len(start)
 
     def _range(self, name: str, begin: int, length: int) -> bytes:
         buffer = bytearray(length)
         self._hub.read(self._repo, self._commit, name, begin, memoryview(buffer))
-        self.header_bytes += length
         return bytes(buffer)
 
 

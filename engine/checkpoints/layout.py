@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _NUMBERED = re.compile(r"^(?P<stack>.*?)\.(?P<index>\d+)\.(?P<rest>.+)$")
-_HEADS = ("lm_head", "embed_out", "output_embed", "unembed")
-_EMBEDDINGS = ("embed", "wte", "wpe")
-_DERIVED = ("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", ".attn.masked_bias")
+_HEADS = ("lm_head", "embed_out", "output_embed", "output_layer", "unembed")
+_EMBEDDINGS = ("embed", "wte", "wpe", "tok_embed", "word_embed")
+_TOWERS = ("vision", "visual", "image", "audio", "video", "multi_modal", "projector", "connector", "resampler")
+_DERIVED = ("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "attn.masked_bias", "attention.masked_bias")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def is_derived(name: str) -> bool:
 
 def is_head(name: str) -> bool:
     """Whether this is the output head."""
-    return any(part.startswith(_HEADS) for part in name.split("."))
+    return name == "output.weight" or any(part.startswith(_HEADS) for part in name.split("."))
 
 
 def is_embedding(name: str) -> bool:
@@ -55,11 +56,13 @@ def is_vocabulary(name: str) -> bool:
     return is_embedding(name) or is_head(name)
 
 
-def layout_of(names: Iterable[str], count: int | None) -> Layout:
+def layout_of(names: Iterable[str], count: int | None, extra: int = 0) -> Layout:
     """Infer the layout; ``count`` is the number of layers that the config declares.
 
     Layers are the numbered stack with that many members; of several such stacks the one whose prefix speaks of
     language or text, else the one with the most tensors. Without a declared number: the stack with the most.
+    ``extra`` layers may follow in the same stack (those that predict further tokens); they are no layers of the
+    model's depth, and stand after them.
     """
     ordered = list(names)
     stacks: dict[str, set[int]] = {}
@@ -71,15 +74,15 @@ def layout_of(names: Iterable[str], count: int | None) -> Layout:
     fitting = [
         stack
         for stack, members in stacks.items()
-        if members == set(range(len(members))) and (count is None or len(members) == count)
+        if members == set(range(len(members))) and (count is None or len(members) in (count, count + extra))
     ]
     chosen = max(fitting, key=lambda s: (bool(re.search("language|text", s)), sizes[s]), default=None)
-    layers = len(stacks[chosen]) if chosen is not None else 0
+    layers = 0 if chosen is None else len(stacks[chosen]) if count is None else count
     by_layer: dict[int, list[str]] = {}
     outside: list[str] = []
     for name in ordered:
         match = _NUMBERED.match(name)
-        if match and match["stack"] == chosen:
+        if match and match["stack"] == chosen and int(match["index"]) < layers:
             by_layer.setdefault(int(match["index"]), []).append(match["rest"])
         else:
             outside.append(name)
@@ -93,6 +96,6 @@ def layout_of(names: Iterable[str], count: int | None) -> Layout:
 
 
 def _is_early(name: str) -> bool:
-    """Embeddings and vision towers come before the layers, everything else after."""
-    early = any(part.startswith(_EMBEDDINGS) for part in name.split(".")) or "vision" in name
+    """Embeddings, and towers for images and sound, come before the layers, everything else after."""
+    early = any(part.startswith(_EMBEDDINGS) for part in name.split(".")) or any(part in name for part in _TOWERS)
     return early and not is_head(name)

@@ -32,7 +32,8 @@ class LocalCheckpoint:
         self._folder = folder
         self._files: dict[str, int] = {}
         self._lock = threading.Lock()
-        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
+        self._states = {path.name: _state(path.stat()) for path in sorted(folder.iterdir()) if path.is_file()}
+        sizes = {name: size for name, (size, _) in self._states.items()}
         if "config.json" not in sizes:
             raise ModelError(f"the folder {ref} has no config.json; name a folder that holds a model")
         self.config: Mapping[str, Any] = self._json("config.json")
@@ -63,7 +64,7 @@ class LocalCheckpoint:
         )
 
     def read(self, tensor: TensorInfo, begin: int, out: memoryview) -> None:
-        """Fill ``out`` with the tensor's bytes from ``begin`` on; ``MergeError`` where the file ends early."""
+        """Fill ``out`` with the tensor's bytes from ``begin`` on; ``MergeError`` where the file is another by now."""
         file, position, done = self._open(tensor.file), tensor.begin + begin, 0
         while done < len(out):
             count = os.preadv(file, [out[done:]], position + done)
@@ -78,15 +79,19 @@ class LocalCheckpoint:
         return (self._folder / name).read_bytes()
 
     def close(self) -> None:
-        """Close what was opened for reading."""
-        for file in self._files.values():
-            os.close(file)
-        self._files.clear()
+        """Close what was opened for reading; reading again opens it again."""
+        with self._lock:
+            for file in self._files.values():
+                os.close(file)
+            self._files.clear()
 
     def _open(self, name: str) -> int:
         with self._lock:
             if name not in self._files:
                 self._files[name] = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+                # Offsets come from the header that was read when the folder was opened.
+                if _state(os.fstat(self._files[name])) != self._states[name]:
+                    raise MergeError(f"{self._folder / name} was changed after the merge was planned; run again")
             return self._files[name]
 
     def _json(self, name: str) -> dict[str, Any]:
@@ -101,6 +106,11 @@ class LocalCheckpoint:
             return "header-sha256:" + hashlib.sha256(headers[name]).hexdigest()
         with (self._folder / name).open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _state(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of change: what tells a file from its successor."""
+    return status.st_size, status.st_mtime_ns
 
 
 def _counts(name: str, weights: tuple[str, ...]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from engine.canonical import digest
-from engine.checkpoints.config import layer_count, merged_config
+from engine.checkpoints.config import merged_config
+from engine.checkpoints.layout import is_embedding
 from engine.checkpoints.side_files import side_files
 from engine.errors import HubError, RecipeError
 from engine.methods import METHODS
@@ -21,7 +22,7 @@ from engine.plan.sections import sections_of
 from engine.plan.shards import shards_of
 from engine.publish.licences import combine
 from engine.publish.lineage import parents_of
-from engine.recipe import meaning, parse
+from engine.recipe import Publish, meaning, parse
 from engine.version import NUMERICS
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def build(
         if plan is not None:
             return plan, models
     elif models is not None:
+        findings += checks.architectures(models, parsed.places, allowed=options.allow_crimes)[1]
         findings += checks.ranges(parsed.recipe, models, parsed.places)
     raise RecipeError(path, _sorted(findings))
 
@@ -88,20 +90,10 @@ def _plan(
     options: Options,
 ) -> Plan | None:
     """Plan a recipe whose text is sound; None where its models do not fit, which ``findings`` then tell."""
-    method = METHODS[recipe.merge_method or ""]
-    sections, more = sections_of(recipe, method, models, places)
-    findings += more
-    if more:
+    fitted = _fitted(recipe, places, models, findings, options)
+    if fitted is None:
         return None
-    base = None if recipe.base_model is None else models.index(recipe.base_model)
-    lender = base if base is not None else sections[0].everyone[0].model
-    problems = Problems(models, places)
-    findings += checks.architectures(models, places, allowed=options.allow_crimes)
-    tensors = compose(recipe, method, models, sections, lender, options, problems)
-    findings += problems.findings()
-    findings += checks.cancelling_weights(tensors, recipe, places)
-    if any(finding.level == "error" for finding in findings):
-        return None
+    sections, base, lender, tensors = fitted
     pins = tuple(checkpoint.pin for checkpoint in models.checkpoints)
     verdict = combine(parents_of(pins, base, options.endpoint), recipe.publish.license if recipe.publish else None)
     findings += checks.licence(verdict, recipe, places)
@@ -128,12 +120,35 @@ def _plan(
         licence=verdict,
         cost=cost_of(tensors, shards, options, sum(c.header_bytes for c in models.checkpoints)),
         weights_digest=weights_digest,
-        digest=digest(_reviewed(recipe, options, weights_digest, files, asdict(verdict))),
+        digest=digest(_reviewed(recipe, repo, _private(recipe, options), weights_digest, files, asdict(verdict))),
         title=_title(path, recipe, repo),
         repo=repo,
         private=_private(recipe, options),
         endpoint=options.endpoint,
     )
+
+
+def _fitted(
+    recipe: Recipe, places: Places, models: Models, findings: list[Finding], options: Options
+) -> tuple[tuple[Section, ...], int | None, int, tuple[OutputTensor, ...]] | None:
+    """Sections, base, lender of the config and output tensors; None where ``findings`` tell why there are none."""
+    method = METHODS[recipe.merge_method or ""]
+    foreign, more = checks.architectures(models, places, allowed=options.allow_crimes)
+    findings += more
+    sections, more = sections_of(recipe, method, models, places, foreign)
+    findings += more
+    if more:
+        return None
+    base = None if recipe.base_model is None else models.index(recipe.base_model)
+    lender = base if base is not None else sections[0].everyone[0].model
+    findings += checks.duplicates(sections, models, places)
+    findings += checks.extra_layers_stay(models, lender, sum(section.length for section in sections), places)
+    problems = Problems(models, places, foreign)
+    tensors = compose(recipe, method, models, sections, lender, options, problems)
+    findings += problems.findings()
+    if any(finding.level == "error" for finding in findings):
+        return None
+    return sections, base, lender, tensors
 
 
 def _title(path: str, recipe: Recipe, repo: str | None) -> str:
@@ -175,18 +190,19 @@ def _config(
 ) -> Mapping[str, Any]:
     origins = []
     for section in sections:
-        giver = section.everyone[0]
+        giver = next((member for member in section.everyone if member.model == lender), section.everyone[0])
         config = models.checkpoints[giver.model].config
         origins += [(config, giver.start + step) for step in range(section.length)]
-    config = models.checkpoints[lender].config
-    unchanged = len(origins) == layer_count(config) and all(
+    config, layout = models.checkpoints[lender].config, models.layouts[lender]
+    unchanged = len(origins) == layout.count and all(
         origin is config and index == layer for layer, (origin, index) in enumerate(origins)
     )
     return merged_config(
         config,
-        layers=None if unchanged or not origins else origins,
+        layers=None if unchanged or layout.stack is None else origins,
         tied=is_output_tied(models, sections),
         dtype=_main_dtype(tensors),
+        vocabulary=next((tensor.shape[0] for tensor in tensors if is_embedding(tensor.name)), None),
     )
 
 
@@ -204,16 +220,14 @@ def _weights(recipe: Recipe, pins: Sequence[Pin], options: Options) -> object:
 
 
 def _reviewed(
-    recipe: Recipe, options: Options, weights_digest: str, files: Sequence[SideFile], licence: object
+    recipe: Recipe, repo: str | None, private: bool, weights_digest: str, files: Sequence[SideFile], licence: object
 ) -> object:
     """What a reviewer approves: the weights, and all that is published with them."""
-    publish = None if recipe.publish is None else asdict(recipe.publish)
+    publish = asdict(recipe.publish or Publish()) | {"repo": repo, "private": private}
     return {
         "weights": weights_digest,
         "name": recipe.name,
         "publish": publish,
-        "repo": options.repo,
-        "private": options.private,
         "licence": licence,
         "side_files": [[file.name, file.model] for file in files],
     }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.checkpoints.config import extra_layers
 from engine.checkpoints.side_files import is_tokenizer_file
 from engine.findings import error, note, warning
 from engine.plan.sections import range_findings
@@ -13,7 +16,8 @@ if TYPE_CHECKING:
 
     from engine.findings import Finding
     from engine.plan.models import Models
-    from engine.plan.plan import OutputTensor, SideFile
+    from engine.plan.plan import SideFile
+    from engine.plan.sections import Member, Section
     from engine.publish.licences import Verdict
     from engine.recipe import Places, Recipe
 
@@ -24,44 +28,55 @@ def ranges(recipe: Recipe, models: Models, places: Places) -> list[Finding]:
     return [f for part in slices for source in part.sources for f in range_findings(source, models, places)]
 
 
-def architectures(models: Models, places: Places, *, allowed: bool) -> list[Finding]:
-    """Different architectures in one merge: an error, or a warning where the caller allows it."""
-    first = models.checkpoints[0].pin.architecture
+def architectures(models: Models, places: Places, *, allowed: bool) -> tuple[frozenset[int], list[Finding]]:
+    """Different architectures in one merge: an error, or a warning where the caller allows it.
+
+    Returns the models that are refused for it too: those that are unlike most, or unlike the first.
+    """
+    names = [checkpoint.pin.architecture for checkpoint in models.checkpoints]
+    usual = Counter(names).most_common(1)[0][0]
+    example = models.ref(names.index(usual))
+    foreign = frozenset(model for model, name in enumerate(names) if name != usual)
     findings = []
-    for model, checkpoint in enumerate(models.checkpoints):
-        if checkpoint.pin.architecture != first:
-            make = warning if allowed else error
-            findings.append(
-                make(
-                    "architecture-differs",
-                    f"{models.ref(model)} is a {checkpoint.pin.architecture} and {models.ref(0)} a {first}; "
-                    "models of one merge must have the same architecture",
-                    "" if allowed else "name models of one architecture, or pass --allow-crimes if you know they fit",
-                    places.value(models.mentions[model]),
-                )
-            )
-    return findings
+    for model in sorted(foreign):
+        message = f"{models.ref(model)} is a {names[model]} and {example} a {usual}"
+        place = places.value(models.mentions[model])
+        if allowed:
+            message += ", which --allow-crimes lets pass"
+            findings.append(warning("architecture-differs", message, "try the result before you trust it", place))
+        else:
+            message += "; models of one merge must have the same architecture"
+            fix = "name models of one architecture, or pass --allow-crimes if you know they fit"
+            findings.append(error("architecture-differs", message, fix, place))
+    return frozenset() if allowed else foreign, findings
 
 
-def cancelling_weights(tensors: Sequence[OutputTensor], recipe: Recipe, places: Places) -> list[Finding]:
-    """Weights that are divided by their sum, and sum to zero."""
-    bad = [t for t in tensors if t.method == "linear" and t.parameters["normalize"] and _sum_of_weights(t) == 0]
-    if not bad:
+def duplicates(sections: Sequence[Section], models: Models, places: Places) -> list[Finding]:
+    """One model under two names among those that are merged with each other."""
+    findings = {}
+    for section in sections:
+        seen: dict[tuple[str | None, str], Member] = {}
+        for member in section.everyone:
+            pin = models.checkpoints[member.model].pin
+            identity = (pin.repo, pin.commit or str(Path(pin.ref).resolve()))
+            first = seen.setdefault(identity, member)
+            if first is not member:
+                message = f"{models.ref(member.model)} and {models.ref(first.model)} are the same model"
+                later = max(places.value(member.at), places.value(first.at))
+                findings[message] = error("same-model", message, "remove one, or call it by one name", later)
+    return list(findings.values())
+
+
+def extra_layers_stay(models: Models, lender: int, layers: int, places: Places) -> list[Finding]:
+    """Layers that predict further tokens are numbered after the others, so their number must stay."""
+    extra, count = extra_layers(models.checkpoints[lender].config), models.layers(lender)
+    if not extra or layers == count:
         return []
-    sources = recipe.models or recipe.slices[-1].sources if recipe.slices else recipe.models or ()
-    last = (*sources[-1].at, "parameters", "weight") if sources else ("merge_method",)
-    return [
-        error(
-            "weights-cancel",
-            f"the weights for tensor {bad[0].name!r} add up to 0, and the result is divided by their sum",
-            "change a weight, or set `normalize: false`",
-            places.value(last),
-        )
-    ]
-
-
-def _sum_of_weights(tensor: OutputTensor) -> float:
-    return float(sum(source["weight"] for source in tensor.source_parameters))
+    message = (
+        f"{models.ref(lender)} stores {extra} layers behind its {count} to predict further tokens, and the result "
+        f"would have {layers} layers; such a model keeps its number of layers"
+    )
+    return [error("extra-layers", message, f"let the slices add up to {count} layers", places.key(("slices",)))]
 
 
 def licence(verdict: Verdict, recipe: Recipe, places: Places) -> list[Finding]:
@@ -80,5 +95,5 @@ def tokenizer(files: Sequence[SideFile], models: Models, lender: int, places: Pl
     place = places.value(models.mentions[lender])
     if not wanted:
         return [note("tokenizer-left-out", "the result gets no tokenizer, as asked", "", place)]
-    message = f"{models.ref(lender)} has no tokenizer, so the result gets none"
-    return [warning("tokenizer-missing", message, "add one to the model that lends its config", place)]
+    message = f"{models.ref(lender)} lends the config and has no tokenizer, so the result gets none"
+    return [warning("tokenizer-missing", message, "put a tokenizer beside the result before you use it", place)]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.checkpoints.dtypes import MERGED, promoted
 from engine.checkpoints.layout import is_derived, is_embedding, is_head
+from engine.plan.fit import account, check_fit
 from engine.plan.plan import Input, OutputTensor
 from engine.plan.resolve import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from engine.checkpoints.header import TensorInfo
     from engine.methods.contract import Method, Mix
@@ -22,19 +22,26 @@ if TYPE_CHECKING:
     from engine.plan.sections import Member, Section
     from engine.recipe import Recipe
 
-Sources = Mapping["Member", "TensorInfo"]
-
 
 @dataclass(frozen=True)
 class Slot:
-    """One output tensor before its parameters are known: its name, and what each member gives."""
+    """One output tensor before its parameters are known: its name, and what each member gives.
+
+    ``rest`` is the name within its layer.
+    """
 
     name: str
     layer: int | None
+    rest: str
     t: float
     section: Section
     stored: tuple[TensorInfo | None, ...]
-    """One per ``section.everyone``, None where a model lacks it."""
+    """One per ``section.everyone``, None where a model lacks it; never all of them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first that is there."""
+        return next(info.shape for info in self.stored if info is not None)
 
 
 def compose(
@@ -53,11 +60,16 @@ def compose(
     resolver = Resolver(recipe, method, problems)
     tied = is_output_tied(models, sections)
     tensors = []
-    for slot in _slots(models, sections, lender, tied=tied, problems=problems):
-        stored = [info for info in slot.stored if info is not None]
-        if len(stored) < len(slot.stored):
-            problems.lacks(slot.name, [m for m, i in zip(slot.section.everyone, slot.stored, strict=True) if i is None])
-        elif problems.same_shape(slot.name, slot.section.everyone, stored):
+    slots = list(_slots(models, sections, lender, tied=tied, problems=problems))
+    account(slots, sections, models, tied=tied, problems=problems)
+    check_fit(slots, models, lender, problems)
+    for slot in slots:
+        pairs = list(zip(slot.section.everyone, slot.stored, strict=True))
+        stored = [info for _, info in pairs if info is not None]
+        if len(stored) < len(pairs):
+            having = [member.model for member, info in pairs if info is not None]
+            problems.lacks(slot.name, [member for member, info in pairs if info is None], having)
+        elif problems.same_shape(slot.name, slot.section.everyone, [info.shape for info in stored]):
             mix = resolver.mix(slot, stored)
             if mix is not None:
                 tensors.append(_tensor(slot, stored, mix, method, recipe, options, problems, models))
@@ -65,15 +77,14 @@ def compose(
 
 
 def is_output_tied(models: Models, sections: Sequence[Section]) -> bool:
-    """Whether the output's head is its embedding: only if it is in all models that give either."""
-    givers = {member.model for section in (sections[0], sections[-1]) for member in section.everyone}
-    return all(models.tied[model] for model in givers)
+    """Whether the output's head is its embedding: only if it is in all models that give any tensor."""
+    return all(models.tied[member.model] for section in sections for member in section.everyone)
 
 
 def _slots(
     models: Models, sections: Sequence[Section], lender: int, *, tied: bool, problems: Problems
 ) -> Iterator[Slot]:
-    yield from _outside("before", sections[0], models, tied=tied, problems=problems)
+    yield from _outside(_names("before", sections[0], models), sections[0], models)
     layer = 0
     for section in sections:
         for step in range(section.length):
@@ -83,42 +94,58 @@ def _slots(
                     models.checkpoints[m.model].tensors.get(models.layouts[m.model].name(m.start + step, rest))
                     for m in section.everyone
                 )
-                yield Slot(models.layouts[lender].name(layer, rest), layer, t, section, stored)
+                yield Slot(models.layouts[lender].name(layer, rest), layer, rest, t, section, stored)
             layer += 1
-    yield from _outside("after", sections[-1], models, tied=tied, problems=problems)
+    names = _names("after", sections[-1], models)
+    yield from _outside(names if tied else names | _heads(sections, models), sections[-1], models)
 
 
 def _rests(section: Section, step: int, models: Models, problems: Problems) -> list[str]:
     """Names within a layer that any of its models has, sorted."""
     rests = set()
     for member in section.everyone:
-        for rest in models.layouts[member.model].by_layer.get(member.start + step, ()):
-            if is_derived(rest):
-                problems.dropped_derived(rest)
+        layout = models.layouts[member.model]
+        for rest in layout.by_layer.get(member.start + step, ()):
+            name = layout.name(member.start + step, rest)
+            if is_derived(name):
+                problems.dropped_derived(member.model, name)
             else:
                 rests.add(rest)
     return sorted(rests)
 
 
-def _outside(part: str, section: Section, models: Models, *, tied: bool, problems: Problems) -> Iterator[Slot]:
-    names = set()
+def _names(part: str, section: Section, models: Models) -> set[str]:
+    """Names on one side of the layers that any of a section's models has, but for the stored heads of tied ones."""
+    names: set[str] = set()
     for member in section.everyone:
         layout = models.layouts[member.model]
-        for name in layout.before if part == "before" else layout.after:
-            if is_derived(name):
-                problems.dropped_derived(name)
-            elif is_head(name) and models.tied[member.model]:
-                problems.ignored_head(member.model, name)
-            elif not (is_head(name) and tied):
-                names.add(name)
+        names |= {
+            name
+            for name in (layout.before if part == "before" else layout.after)
+            if not (is_derived(name) or (is_head(name) and models.tied[member.model]))
+        }
+    return names
+
+
+def _heads(sections: Sequence[Section], models: Models) -> set[str]:
+    """Names of the head, from all models that are not tied: tied ones give their embedding under that name."""
+    everyone = {member.model for section in sections for member in section.everyone}
+    return {
+        name for model in everyone if not models.tied[model] for name in models.layouts[model].after if is_head(name)
+    }
+
+
+def _outside(names: Iterable[str], section: Section, models: Models) -> Iterator[Slot]:
     for name in sorted(names):
-        yield Slot(name, None, 0.0, section, tuple(_stored(name, member, models) for member in section.everyone))
+        stored = tuple(_stored(name, member, models) for member in section.everyone)
+        if any(info is not None for info in stored):
+            yield Slot(name, None, name, 0.0, section, stored)
 
 
 def _stored(name: str, member: Member, models: Models) -> TensorInfo | None:
     """Find a tensor outside the layers; the head of a tied model is its embedding."""
     tensors = models.checkpoints[member.model].tensors
-    if is_head(name) and models.tied[member.model]:
+    if is_head(name) and name.endswith("weight") and models.tied[member.model]:
         return next((info for other, info in tensors.items() if is_embedding(other)), None)
     return tensors.get(name)
 
@@ -141,7 +168,7 @@ def _tensor(
     dtypes = {info.dtype for info in stored}
     arithmetic = dtypes <= set(MERGED)
     if not arithmetic and len(dtypes) > 1:
-        problems.mixed_kinds(slot.name, sorted(dtypes))
+        problems.mixed_kinds(slot.name, slot.section.everyone, [info.dtype for info in stored])
     wanted = recipe.out_dtype or recipe.dtype
     dtype = (wanted or promoted(dtypes)) if arithmetic else min(dtypes)
     sweeps = method.sweeps(mix) if arithmetic else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
 
     from engine.plan.plan import Plan
 
-FORMAT = 1
-
 
 class Lock(BaseModel):
     """A lock file's content. ``recipe`` is the digest of the recipe's meaning, without spelling or comments."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mergesmith_lock: Literal[1] = FORMAT
+    mergesmith_lock: Literal[1] = 1
     engine: str
     numerics: int
     recipe: str
@@ -88,21 +87,36 @@ def check_before(lock: Lock, recipe_digest: str, where: str) -> None:
 
 
 def check_after(lock: Lock, plan: Plan, where: str) -> None:
-    """Stop where the models that were opened are not the ones that the lock pins."""
+    """Stop where the models that were opened are not the ones that the lock pins, or the plan is another one."""
     locked = {pin.ref: pin for pin in lock.models}
+    if len(locked) != len(lock.models) or locked.keys() != {pin.ref for pin in plan.models}:
+        raise LockError(f"{where}: it does not list the recipe's models; write it again with `mergesmith lock`")
     for pin in plan.models:
-        old = locked.get(pin.ref)
-        if old is None:
-            raise LockError(f"{where}: {pin.ref} is not in it; write it again with `mergesmith lock`")
-        changed = sorted(set(old.files) ^ set(pin.files), key=lambda file: file.name)
-        if changed or old.commit != pin.commit:
-            what = changed[0].name if changed else f"commit {pin.commit}"
+        changed = _difference(locked[pin.ref], pin)
+        if changed:
             raise LockError(
-                f"{where}: {pin.ref} does not hold what was locked: {what} differs; look at what changed, then write "
-                "the lock again with `mergesmith lock`"
+                f"{where}: {pin.ref} does not hold what was locked: {changed} differs; look at what changed, then "
+                "write the lock again with `mergesmith lock`"
             )
-    if lock.weights_digest != plan.weights_digest or lock.plan_digest != plan.digest:
-        raise LockError(
-            f"{where}: the plan changed since it was locked (its digest is {plan.digest[:12]}, locked was "
-            f"{lock.plan_digest[:12]}); look at the new plan, then write the lock again with `mergesmith lock`"
-        )
+    if lock.weights_digest != plan.weights_digest:
+        raise _other_plan("the plan changed since it was locked", lock.weights_digest, plan.weights_digest, where)
+    if lock.plan_digest != plan.digest:
+        what = "its weights are those that were locked, but what is published with them is not"
+        raise _other_plan(what, lock.plan_digest, plan.digest, where)
+
+
+def _other_plan(what: str, locked: str, found: str, where: str) -> LockError:
+    return LockError(
+        f"{where}: {what} (digest {found[:12]}, locked was {locked[:12]}); pass the options that it was locked with, "
+        "or look at the new plan and write the lock again with `mergesmith lock`"
+    )
+
+
+def _difference(old: Pin, new: Pin) -> str | None:
+    """What of a model is not as it was locked. Who may see it may change without changing the model."""
+    files = sorted(set(old.files) ^ set(new.files), key=lambda file: file.name)
+    if files:
+        return files[0].name
+    fields = [field.name for field in dataclasses.fields(Pin) if field.name not in {"files", "gated", "private"}]
+    changed = [name for name in fields if getattr(old, name) != getattr(new, name)]
+    return f"its {changed[0].replace('_', ' ')}" if changed else None

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.checkpoints.config import is_tied, layer_count, quantisation
+from engine.checkpoints.config import extra_layers, is_tied, layer_count, quantisation
 from engine.checkpoints.layout import is_head, layout_of
 from engine.checkpoints.local import LocalCheckpoint
 from engine.errors import ModelError
 from engine.findings import error, note
+from engine.hub_errors import ModelMissing, RevisionMissing
 from engine.recipe import hub_name
 
 if TYPE_CHECKING:
@@ -65,13 +66,13 @@ def open_models(
     for ref, at in recipe.mentions():
         try:
             checkpoint = _open(ref, open_hub, local=local, commit=(commits or {}).get(ref.text))
-            _refuse_quantised(ref, checkpoint)
+            layout = _layout(ref, checkpoint)
         except ModelError as refusal:
             findings.append(error("model", str(refusal), "", places.value(at)))
             continue
         if checkpoint.pin.kind == "local":
             findings += _local_notes(ref, checkpoint, places, at)
-        opened.append((ref, at, checkpoint, layout_of(checkpoint.tensors, layer_count(checkpoint.config))))
+        opened.append((ref, at, checkpoint, layout))
     if any(finding.level == "error" for finding in findings) or not opened:
         return None, findings
     refs, mentions, checkpoints, layouts = zip(*opened, strict=True)
@@ -86,25 +87,51 @@ def _tied(checkpoint: Checkpoint) -> bool:
 def _open(ref: ModelRef, open_hub: Callable[[], Hub], *, local: bool, commit: str | None) -> Checkpoint:
     if local and Path(ref.text).is_dir():
         return LocalCheckpoint(ref.text, Path(ref.text))
-    if ref.text.startswith(("/", ".", "~")) or (ref.text.count("/") > 1 and "+" not in ref.text):
-        reason = "no such folder" if local else "local folders are not allowed here, only models on the Hub"
-        raise ModelError(f"{ref.text}: {reason}; expected `namespace/name` or a folder that exists")
     name = hub_name(ref)
     if name.adapter is not None:
         raise ModelError(f"{ref.text} asks for a LoRA adapter, and adapters are not built yet; name a merged model")
+    if name.repo.startswith(("/", ".", "~")) or name.repo.count("/") > 1:
+        reason = "no such folder" if local else "local folders are not allowed here, only models on the Hub"
+        instead = "`namespace/name` or a folder that exists" if local else "`namespace/name`"
+        raise ModelError(f"{ref.text}: {reason}; expected {instead}")
+    return _open_on_hub(ref, open_hub(), local=local, commit=commit)
+
+
+def _open_on_hub(ref: ModelRef, hub: Hub, *, local: bool, commit: str | None) -> Checkpoint:
     from engine.checkpoints.hub import HubCheckpoint  # noqa: PLC0415 - a local plan needs no Hub client
 
-    return HubCheckpoint(ref.text, open_hub(), name.repo, name.revision, commit)
-
-
-def _refuse_quantised(ref: ModelRef, checkpoint: Checkpoint) -> None:
-    quantised = quantisation(checkpoint.config)
-    float8 = next((t.name for t in checkpoint.tensors.values() if t.dtype.startswith("float8")), None)
-    if quantised is not None or float8 is not None:
+    name = hub_name(ref)
+    try:
+        return HubCheckpoint(ref.text, hub, name.repo, name.revision, commit)
+    except ModelMissing as refusal:
+        if not local:
+            raise
+        raise ModelError(f"there is no folder {ref.text}, and on the Hub: {refusal}") from None
+    except RevisionMissing:
+        if commit is None:
+            raise
         raise ModelError(
-            f"{ref.text} is quantised ({quantised or 'float8'}), and quantised weights cannot be merged; "
-            "name the unquantised model"
+            f"{ref.text} is locked at commit {commit[:12]}, which {hub.endpoint}/{name.repo} no longer has; "
+            "look there for what happened to it, then write the lock again with `mergesmith lock`"
+        ) from None
+
+
+def _layout(ref: ModelRef, checkpoint: Checkpoint) -> Layout:
+    """Infer where the tensors stand; ``ModelError`` for packed weights, or where config and tensors disagree."""
+    quantised = quantisation(checkpoint.config, checkpoint.tensors.values())
+    if quantised is not None:
+        raise ModelError(
+            f"{ref.text} is quantised ({quantised}), and quantised weights cannot be merged; name the unquantised model"
         )
+    declared = layer_count(checkpoint.config)
+    layout = layout_of(checkpoint.tensors, declared, extra_layers(checkpoint.config))
+    # Where no tensor is numbered 1 the layers share their weights, and the model merges as a whole.
+    if declared is not None and layout.count != declared and any(".1." in name for name in checkpoint.tensors):
+        raise ModelError(
+            f"{ref.text} has {declared} layers by its config.json, and its tensors do not show layers 0 to "
+            f"{declared - 1}; upload what is missing, or correct its config.json"
+        )
+    return layout
 
 
 def _local_notes(ref: ModelRef, checkpoint: Checkpoint, places: Places, at: tuple[str | int, ...]) -> list[Finding]:

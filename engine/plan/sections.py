@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.findings import error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from engine.findings import Finding
     from engine.methods.contract import Method
@@ -28,12 +28,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Section:
-    """One output slice: ``length`` layers mixed from ``members`` and, where the method has that role, ``base``."""
+    """One output slice: ``length`` layers mixed from ``members`` and, where the method has that role, ``base``.
+
+    ``at`` is the slice's place in the recipe.
+    """
 
     members: tuple[Member, ...]
     base: Member | None
     parameters: Parameters
     length: int
+    at: tuple[str | int, ...] = ()
 
     @property
     def everyone(self) -> tuple[Member, ...]:
@@ -42,12 +46,15 @@ class Section:
 
 
 def sections_of(
-    recipe: Recipe, method: Method, models: Models, places: Places
+    recipe: Recipe, method: Method, models: Models, places: Places, foreign: Collection[int] = ()
 ) -> tuple[tuple[Section, ...], list[Finding]]:
-    """Cut the recipe into sections; findings for layers that a model does not have."""
+    """Cut the recipe into sections; findings for layers that a model does not have.
+
+    ``foreign`` are models that another finding refuses as a whole.
+    """
     if recipe.slices is not None:
         return _from_slices(recipe, method, models, places)
-    return _from_models(recipe, method, models, places)
+    return _from_models(recipe, method, models, places, foreign)
 
 
 def _split(members: Sequence[Member], base: int | None, method: Method) -> tuple[tuple[Member, ...], Member | None]:
@@ -59,28 +66,31 @@ def _split(members: Sequence[Member], base: int | None, method: Method) -> tuple
 
 
 def _from_models(
-    recipe: Recipe, method: Method, models: Models, places: Places
+    recipe: Recipe, method: Method, models: Models, places: Places, foreign: Collection[int]
 ) -> tuple[tuple[Section, ...], list[Finding]]:
     listed = recipe.models or ()
     members = [Member(models.index(source.model), 0, source.parameters, source.at) for source in listed]
     base = None if recipe.base_model is None else models.index(recipe.base_model)
     if base is not None and all(member.model != base for member in members) and not method.inputs.lends_only:
         members.append(Member(base, 0, {}, ("base_model",)))
-    counts = [models.layers(member.model) for member in members]
-    findings = []
-    for member, count in zip(members[1:], counts[1:], strict=True):
-        if count != counts[0]:
-            findings.append(
-                error(
-                    "layer-count",
-                    f"{models.ref(member.model)} has {count} layers and {models.ref(members[0].model)} has {counts[0]};"
-                    " under `models:` all must have the same number",
-                    "say which layers go together with `slices:`",
-                    places.value(member.at),
-                )
-            )
+    findings = _layer_counts([member for member in members if member.model not in foreign], models, places)
     split, own = _split(members, base, method)
-    return (Section(split, own, {}, counts[0] if counts else 0),), findings
+    return (Section(split, own, {}, models.layers(members[0].model)),), findings
+
+
+def _layer_counts(members: Sequence[Member], models: Models, places: Places) -> list[Finding]:
+    counts = [models.layers(member.model) for member in members]
+    return [
+        error(
+            "layer-count",
+            f"{models.ref(member.model)} has {count} layers and {models.ref(members[0].model)} has {counts[0]};"
+            " under `models:` all must have the same number",
+            "say which layers go together with `slices:`",
+            places.value(member.at),
+        )
+        for member, count in zip(members[1:], counts[1:], strict=True)
+        if count != counts[0]
+    ]
 
 
 def _from_slices(
@@ -96,7 +106,7 @@ def _from_slices(
         ref = part.base_model or recipe.base_model
         base = None if ref is None else models.index(ref)
         split, own = _split(members, base, method)
-        sections.append(Section(split, own, part.parameters, _length(part)))
+        sections.append(Section(split, own, part.parameters, _length(part), part.at))
     return tuple(sections), findings
 
 

@@ -1,75 +1,94 @@
 """A local folder as the place of a finished model.
 
-All work happens in ``OUT/.mergesmith``; files move to their names only when every one of them is whole, and what
-makes a folder loadable, the index or the single weight file, comes last.
+All work happens in ``OUT/.mergesmith``; files move to their names only when every one of them is whole. First what
+they replace goes, beginning with what makes it loadable; then the new record comes, so that whatever follows is known
+to be ours; what makes the new model loadable comes last. Killed anywhere between, the next run goes on.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from engine.checkpoints.checkpoint import INDEX, SINGLE
 from engine.errors import MergeError
 from engine.publish.assemble import file_names
 from engine.publish.record import RECORD, read_record
-from engine.publish.replacing import refuse_foreign, replacement
-from engine.run.journal import read_journal, write_atomically, write_journal
+from engine.publish.replacing import replaced
+from engine.run.files import disk_errors
+from engine.run.journal import JOURNAL, read_journal, write_atomically, write_journal
+from engine.run.shard import FinishedShard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from engine.plan.plan import Plan, Shard
-    from engine.run.shard import FinishedShard
 
 WORK = ".mergesmith"
+CLAIM = "claim"
+LOADABLE = (INDEX, SINGLE)
 
 
 class FolderSink:
-    """Builds into ``out``. ``MergeError`` where files there are not ours to replace, unless ``force``."""
+    """Builds into ``out``. ``MergeError`` where files there are not ours to replace, unless ``force``.
+
+    ``complete`` says that the folder holds this very plan's model already, in these files, whole and unchanged.
+    """
 
     def __init__(self, out: Path, plan: Plan, *, force: bool) -> None:
         self._out, self._plan = out, plan
         self.work = out / WORK
-        if out.exists() and not out.is_dir():
-            raise MergeError(f"{out} is a file, and a folder is needed; name another place")
-        self._remove: tuple[str, ...] = ()
-        self.complete = False
-        """Whether the folder holds this very plan's model already, whole and unchanged."""
-        if out.exists():
-            self._look(force=force)
-        if not self.complete:
+        _refuse_place(out, plan)
+        self._record: Mapping[str, Any] | None = _recorded(out / RECORD, force=force)
+        files = {} if self._record is None else self._record["files"]
+        self._present = _hashes(out, files)
+        self._kept: set[str] = set()
+        """Shards that stay where they are, in ``out``."""
+        names = file_names(plan)
+        same = self._record is not None and self._record["plan_digest"] == plan.digest and {*files, RECORD} == {*names}
+        self.complete = same and all(self._present.get(name) == h for name, h in files.items())
+        if self.complete:
+            if self.work.exists():  # an earlier run was killed just before its end
+                self._claimed = _claim(self.work, out)
+                self._clear()
+            return
+        self._leaving = replaced(self._present, files, names, where=str(out), force=force)
+        try:
             self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MergeError(f"{self.work} cannot be made ({error.strerror}); name another place") from error
+        self._claimed = _claim(self.work, out)
         self._journal = read_journal(self.work, plan)
-
-    def _look(self, *, force: bool) -> None:
-        digest, recorded = self._recorded()
-        present = {path.name: path for path in sorted(self._out.iterdir()) if path.is_file() and path.name != RECORD}
-        # Only a file that the record names can be ours, so only those are read.
-        hashes = {name: sha256_of(path) if name in recorded else None for name, path in present.items()}
-        self.complete = digest == self._plan.digest and all(hashes.get(n) == h for n, h in recorded.items())
-        decided = replacement(hashes, recorded, file_names(self._plan))
-        if not force:
-            refuse_foreign(decided.foreign, str(self._out))
-        self._remove = decided.remove
-
-    def _recorded(self) -> tuple[str | None, Mapping[str, str]]:
-        """Give the plan digest and the files' hashes that an earlier merge recorded."""
-        path = self._out / RECORD
-        if not path.is_file():
-            return None, {}
-        record = read_record(path.read_bytes(), str(path))
-        return record["plan_digest"], record["files"]
+        for path in self.work.iterdir():
+            if path.name not in {JOURNAL, CLAIM, *self._journal}:
+                path.unlink()
 
     def finished(self, shard: Shard) -> FinishedShard | None:
-        """Give a shard that an earlier run left whole: in the journal, and with the hash that it says."""
+        """Give a shard that is whole already: in the journal, or in ``out`` itself if its record has these weights."""
         done = self._journal.get(shard.file)
         path = self.work / shard.file
-        if done is None or not path.is_file() or path.stat().st_size != shard.size:
+        if done is not None and path.is_file() and path.stat().st_size == shard.size:
+            return done if sha256_of(path) == done.sha256 else None
+        return self._in_place(shard)
+
+    def _in_place(self, shard: Shard) -> FinishedShard | None:
+        record = self._record
+        if record is None or record["weights_digest"] != self._plan.weights_digest:
             return None
-        return done if sha256_of(path) == done.sha256 else None
+        sha256 = record["files"].get(shard.file)
+        if sha256 is None or self._present.get(shard.file) != sha256:
+            return None
+        with (self._out / shard.file).open("rb") as file:
+            header = file.read(len(shard.header))
+        names = [self._plan.tensors[number].name for number in shard.tensors]
+        if header != shard.header or any(name not in record["tensors"] for name in names):
+            return None
+        self._kept.add(shard.file)
+        return FinishedShard(shard.file, shard.size, sha256, {name: record["tensors"][name] for name in names})
 
     def accept(self, path: Path, finished: FinishedShard) -> None:
         """Keep a whole shard, and write it into the journal."""
@@ -78,15 +97,59 @@ class FolderSink:
         write_journal(self.work, self._plan, self._journal)
 
     def finish(self, files: Mapping[str, bytes]) -> None:
-        """Write the other files, then move everything to its place."""
-        for name, data in files.items():
-            write_atomically(self.work / name, data)
-        for name in (*self._remove, INDEX, SINGLE):
+        """Write the other files, then let the old ones go and move everything to its place."""
+        with disk_errors(self.work):
+            for name, data in files.items():
+                write_atomically(self.work / name, data)
+        for name in sorted({*self._leaving, *LOADABLE} - self._kept, key=lambda name: name not in LOADABLE):
             (self._out / name).unlink(missing_ok=True)
-        names = [*files, *(shard.file for shard in self._plan.shards)]
-        for name in sorted(names, key=lambda name: name in {INDEX, SINGLE}):
+        names = [*files, *(shard.file for shard in self._plan.shards if shard.file not in self._kept)]
+        for name in sorted(names, key=lambda name: (name != RECORD, name in LOADABLE)):
             (self.work / name).replace(self._out / name)
+        self._clear()
+
+    def _clear(self) -> None:
         shutil.rmtree(self.work)
+        os.close(self._claimed)
+
+
+def _refuse_place(out: Path, plan: Plan) -> None:
+    if out.exists() and not out.is_dir():
+        raise MergeError(f"{out} is a file, and a folder is needed; name another place")
+    for pin in plan.models:
+        if pin.kind == "local" and Path(pin.ref).resolve() == out.resolve():
+            raise MergeError(f"{out} is a model that the recipe merges, and would be overwritten; name another place")
+
+
+def _recorded(path: Path, *, force: bool) -> Mapping[str, Any] | None:
+    """Read what an earlier merge recorded; with ``force`` a record that cannot be read counts as none."""
+    if not path.is_file():
+        return None
+    try:
+        return read_record(path.read_bytes(), str(path))
+    except MergeError:
+        if not force:
+            raise
+        return None
+
+
+def _hashes(out: Path, recorded: Mapping[str, str]) -> dict[str, str | None]:
+    """Each file in ``out`` with its hash; only a file that the record names can be ours, so only those are read."""
+    if not out.is_dir():
+        return {}
+    names = sorted(path.name for path in out.iterdir() if path.name not in {RECORD, WORK})
+    return {name: sha256_of(out / name) if name in recorded and (out / name).is_file() else None for name in names}
+
+
+def _claim(work: Path, out: Path) -> int:
+    """Take the folder for this process, until it ends or closes this file; ``MergeError`` where another one has it."""
+    file = os.open(work / CLAIM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise MergeError(f"another merge is at work in {out}; wait for it, or name another place") from None
+    return file
 
 
 def sha256_of(path: Path) -> str:

@@ -44,19 +44,40 @@ def read_record(text: bytes, where: str) -> Mapping[str, Any]:
     """Parse a record; ``MergeError`` where it is not one that this engine can read."""
     try:
         data = json.loads(text)
-        version = data["mergesmith_record"]
-    except (ValueError, KeyError, TypeError):
-        raise MergeError(f"{where} is not a record of a merge; merge again to write one") from None
-    if version != FORMAT:
-        raise MergeError(f"{where} has format {version}, and this engine reads format {FORMAT}; upgrade mergesmith")
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or "mergesmith_record" not in data:
+        raise MergeError(f"{where} is not a record of a merge; remove it, or pass --force to replace it")
+    if data["mergesmith_record"] != FORMAT:
+        raise MergeError(
+            f"{where} has format {data['mergesmith_record']}, and this engine reads format {FORMAT}; upgrade mergesmith"
+        )
+    if not _is_whole(data):
+        raise MergeError(f"{where} is a damaged record of a merge; remove it, or pass --force to replace it")
     record: Mapping[str, Any] = data
     return record
 
 
-def facts_from(record: Mapping[str, Any]) -> CardFacts:
-    """Take the card's facts out of a record."""
+def _is_whole(data: Mapping[str, Any]) -> bool:
+    """Whether everything that is read from a record is there, of the right kind."""
+    digests = (data.get("weights_digest"), data.get("plan_digest"))
+    hashes = (data.get("files"), data.get("tensors"))
+    return (
+        all(isinstance(digest, str) for digest in digests)
+        and all(isinstance(each, dict) and all(isinstance(h, str) for h in each.values()) for each in hashes)
+        and isinstance(data.get("card"), dict)
+    )
+
+
+def facts_from(record: Mapping[str, Any], where: str = RECORD) -> CardFacts:
+    """Take the card's facts out of a record, which ``where`` names in errors; ``MergeError`` where they lack any."""
     stored = dict(record["card"])
-    parents = tuple(Parent(**parent) for parent in stored.pop("parents"))
-    methods = tuple(tuple(method) for method in stored.pop("methods"))
-    lists = {name: tuple(stored.pop(name)) for name in ("tags", "language", "warnings")}
-    return CardFacts(**stored, **lists, parents=parents, methods=methods)
+    try:
+        stored["parents"] = tuple(Parent(**parent) for parent in stored["parents"])
+        stored["methods"] = tuple(tuple(method) for method in stored["methods"])
+        stored |= {name: tuple(stored[name]) for name in ("tags", "language", "warnings")}
+        return CardFacts(**stored)
+    except (KeyError, TypeError):
+        raise MergeError(
+            f"{where} lacks facts that a card is made of; use the mergesmith that wrote it, or merge again"
+        ) from None

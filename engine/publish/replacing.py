@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import MergeError
@@ -11,35 +10,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf")
+SHOWN = 5
+"""How many of the files in the way an error names."""
 
 
-@dataclass(frozen=True)
-class Replacement:
-    """``remove`` are files of the earlier merge that the new model does not have; ``foreign`` stand in the way."""
+def replaced(
+    present: Mapping[str, str | None],
+    recorded: Mapping[str, str],
+    new: Iterable[str],
+    *,
+    where: str,
+    force: bool,
+) -> tuple[str, ...]:
+    """Which files give way to the ``new`` ones, of those that are ``present`` with their sha256 (None: not known).
 
-    remove: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-
-def replacement(present: Mapping[str, str | None], recorded: Mapping[str, str], new: Iterable[str]) -> Replacement:
-    """Decide, from the files that are ``present`` at the target with their hashes (None: not known).
-
-    A file is ours if the earlier ``recorded`` hashes list it with the hash that it has; the record itself is. Others
-    stand in the way where the new model has a file of that name, and weights always: readers would mix them up.
+    A file is ours if the earlier merge's ``recorded`` hashes list it with the hash that it has. Others stand in the
+    way where the new model has a file of that name, and weights always: readers would mix them up. ``MergeError``
+    then names them and ``where`` they are; with ``force`` they give way too.
     """
     wanted = set(new)
     ours = {name for name, sha256 in present.items() if name in recorded and sha256 == recorded[name]}
-    foreign = [name for name in present if name not in ours and (name in wanted or name.endswith(WEIGHTS))]
-    return Replacement(tuple(sorted(ours - wanted)), tuple(sorted(foreign)))
+    foreign = {name for name in present if name not in ours and (name in wanted or name.endswith(WEIGHTS))}
+    if foreign and not force:
+        raise MergeError(
+            f"{where} already holds files that no merge recorded there, or that were changed since: {_some(foreign)}; "
+            "choose another place, remove them, or pass --force to replace them"
+        )
+    return tuple(sorted(ours | foreign))
 
 
-def refuse_foreign(foreign: Iterable[str], where: str) -> None:
-    """Raise ``MergeError`` that names what stands in the way."""
-    names = sorted(foreign)
-    if not names:
-        return
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    raise MergeError(
-        f"{where} already holds files that no merge recorded there, or that were changed since: {shown}; "
-        "choose another place, remove them, or pass --force to replace them"
-    )
+def _some(names: Iterable[str]) -> str:
+    names = sorted(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

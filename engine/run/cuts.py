@@ -32,8 +32,8 @@ COLLECTED = 2**18
 class Sweep(Protocol):
     """Runs a function over all spans of a tensor, in threads; results come in the order of the spans."""
 
-    def __call__(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> list[T]:
-        """Run it over all spans, or over one alone."""
+    def __call__(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterable[T]:
+        """Run it over all spans, or over one alone. A result is made only shortly before it is taken."""
         ...
 
 
@@ -61,13 +61,30 @@ def find_cuts(measure: Cuts, sweep: Sweep, size: int) -> tuple[Cut, ...]:
         large = [s for s in searches if s.count > COLLECTED]
         if not searches:
             break
-        parts = sweep(lambda chunks: _collect_and_count(measure, chunks, small, large, digit))  # noqa: B023 - used at once
-        for number, search in enumerate(small):
-            cuts[search.source] = _cut_among(search, [collected[number] for collected, _ in parts])
-        searches = [_narrowed(s, sum(counted[n] for _, counted in parts), digit) for n, s in enumerate(large)]
+        collected, counted = _swept(measure, sweep, small, large, digit)
+        for search, parts in zip(small, collected, strict=True):
+            cuts[search.source] = _cut_among(search, parts)
+        searches = [_narrowed(s, histogram, digit) for s, histogram in zip(large, counted, strict=True)]
     for search in searches:
         cuts[search.source] = _cut_among_equals(measure, search, sweep)
     return tuple(cuts[i] for i in range(len(measure.keep)))
+
+
+def _swept(
+    measure: Cuts, sweep: Sweep, small: Sequence[_Search], large: Sequence[_Search], digit: int
+) -> tuple[list[list[Tensor]], list[Tensor]]:
+    """Of the whole tensor: the members of each small bin, span by span, and a histogram for each large one.
+
+    Histograms are added up as they come: all of them together would weigh as much as the tensor.
+    """
+    collected: list[list[Tensor]] = [[] for _ in small]
+    counted = [torch.zeros(1 << DIGITS[digit][1], dtype=torch.int64) for _ in large]
+    for found, counts in sweep(lambda chunks: _collect_and_count(measure, chunks, small, large, digit)):
+        for parts, part in zip(collected, found, strict=True):
+            parts.append(part)
+        for histogram, count in zip(counted, counts, strict=True):
+            histogram.add_(count)
+    return collected, counted
 
 
 def _bits(measure: Cuts, chunk: TensorChunk) -> list[Tensor]:
@@ -94,9 +111,8 @@ def _collect_and_count(
     return [torch.cat(rows, dim=1) for rows in collected], counted
 
 
-def _narrowed(search: _Search, histogram: Tensor | int, digit: int) -> _Search:
+def _narrowed(search: _Search, histogram: Tensor, digit: int) -> _Search:
     """Go on in the bin that holds the cut: the first, from the largest down, whose running count reaches it."""
-    assert isinstance(histogram, torch.Tensor)  # noqa: S101 - a sum over at least one span
     shift, width = DIGITS[digit]
     running = histogram.flip(0).cumsum(0)
     steps = int((running < search.rank).sum())
@@ -131,7 +147,7 @@ def _cut_among_equals(measure: Cuts, search: _Search, sweep: Sweep) -> Cut:
             found = search.members(_bits(measure, chunk)[search.source])
             yield found.nonzero().squeeze(1) + chunk.start
 
-    counts = sweep(lambda chunks: sum(part.numel() for part in indices(chunks)))
+    counts = list(sweep(lambda chunks: sum(part.numel() for part in indices(chunks))))
     rank, span = search.rank, 0
     while rank > counts[span]:
         rank -= counts[span]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from engine.checkpoints.dtypes import SIZES
+from engine.run.files import read_at, reserve, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.checkpoints.header import TensorInfo
     from engine.plan.plan import Input, OutputTensor
+    from engine.run.workers import Workers
 
 PIECE = 16 * 1024 * 1024
 """Bytes that one thread fetches at a time when a whole tensor is held or spooled."""
@@ -55,20 +55,19 @@ def _filler(checkpoint: Checkpoint, info: TensorInfo) -> Fill:
     return lambda begin, out: checkpoint.read(info, begin, out)
 
 
-def _fetch(pool: Executor, fills: Sequence[Fill], outs: Sequence[memoryview]) -> None:
+def _fetch(workers: Workers, fills: Sequence[Fill], outs: Sequence[memoryview]) -> None:
     """Fill every buffer, piece by piece, in threads."""
     pieces = [
         (fill, begin, out[begin : begin + PIECE])
         for fill, out in zip(fills, outs, strict=True)
         for begin in range(0, len(out), PIECE)
     ]
-    for _ in pool.map(lambda piece: piece[0](piece[1], piece[2]), pieces):
-        pass
+    workers.run(lambda piece: piece[0](piece[1], piece[2]), pieces)
 
 
 @contextmanager
 def opened(
-    tensor: OutputTensor, checkpoints: Sequence[Checkpoint], pool: Executor, scratch: Path
+    tensor: OutputTensor, checkpoints: Sequence[Checkpoint], workers: Workers, scratch: Path
 ) -> Iterator[list[Stored]]:
     """Give access to the inputs of ``tensor``, the base first, as its plan says; forget them at the end.
 
@@ -78,44 +77,36 @@ def opened(
     fills = [_filler(checkpoints[item.model], info) for item, info in zip(tensor.inputs, infos, strict=True)]
     if tensor.reading == "hold":
         buffers = [memoryview(bytearray(item.nbytes)) for item in tensor.inputs]
-        _fetch(pool, fills, buffers)
+        _fetch(workers, fills, buffers)
         yield [_held(item, buffer) for item, buffer in zip(tensor.inputs, buffers, strict=True)]
     elif tensor.reading == "spool":
         with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
-            yield _spooled(tensor, fills, pool, file.fileno())
+            yield _spooled(tensor, fills, workers, file.fileno())
     else:
         yield [_reading(item, fill) for item, fill in zip(tensor.inputs, fills, strict=True)]
 
 
-def _spooled(tensor: OutputTensor, fills: Sequence[Fill], pool: Executor, file: int) -> list[Stored]:
+def _spooled(tensor: OutputTensor, fills: Sequence[Fill], workers: Workers, file: int) -> list[Stored]:
     starts, total = [], 0
     for item in tensor.inputs:
         starts.append(total)
         total += item.nbytes
-    os.posix_fallocate(file, 0, max(total, 1))
+    reserve(file, total)
 
     def move(piece: tuple[int, int, int]) -> None:
         number, begin, length = piece
         buffer = bytearray(length)
         fills[number](begin, memoryview(buffer))
-        written = os.pwrite(file, buffer, starts[number] + begin)
-        if written != length:
-            raise OSError(f"only {written} of {length} bytes went to the scratch file")
+        write_at(file, starts[number] + begin, buffer)
 
     pieces = [
         (number, begin, min(PIECE, item.nbytes - begin))
         for number, item in enumerate(tensor.inputs)
         for begin in range(0, item.nbytes, PIECE)
     ]
-    for _ in pool.map(move, pieces):
-        pass
+    workers.run(move, pieces)
+    return [_reading(item, _fill_from(file, start)) for item, start in zip(tensor.inputs, starts, strict=True)]
 
-    def fill_from(start: int) -> Fill:
-        def fill(begin: int, out: memoryview) -> None:
-            done = 0
-            while done < len(out):
-                done += os.preadv(file, [out[done:]], start + begin + done)
 
-        return fill
-
-    return [_reading(item, fill_from(start)) for item, start in zip(tensor.inputs, starts, strict=True)]
+def _fill_from(file: int, start: int) -> Fill:
+    return lambda begin, out: read_at(file, start + begin, out)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from engine.errors import MergeError
 from engine.events import ShardDone, ShardKept, Started, TensorDone
 from engine.plan.cost import CHUNK
+from engine.run.files import disk_errors
 from engine.run.shard import ShardWriter
 from engine.run.tensor import merge_tensor
+from engine.run.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +47,11 @@ def run(
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
     Neither ``threads`` nor ``chunk`` changes any byte. ``MergeError`` where the disk is full, ``TensorError`` where
-    a tensor cannot be stored.
+    a tensor cannot be stored. An interruption waits for what the threads have begun.
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     done = []
-    with _one_torch_thread(), ThreadPoolExecutor(threads, "merge") as pool, _disk_errors(sink.work):
+    with _one_torch_thread(), _reading(models), Workers(threads) as workers, disk_errors(sink.work):
         for shard in plan.shards:
             kept = sink.finished(shard)
             if kept is not None:
@@ -60,7 +59,7 @@ def run(
                 done.append(kept)
                 continue
             path = sink.work / f"{shard.file}.partial"
-            finished = _shard(plan, models, shard, path, pool, report, chunk)
+            finished = _shard(plan, models, shard, path, workers, report, chunk)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
             done.append(finished)
@@ -68,7 +67,7 @@ def run(
 
 
 def _shard(
-    plan: Plan, models: Models, shard: Shard, path: Path, pool: ThreadPoolExecutor, report: Report, chunk: int
+    plan: Plan, models: Models, shard: Shard, path: Path, workers: Workers, report: Report, chunk: int
 ) -> FinishedShard:
     writer = ShardWriter(path, shard, plan.tensors)
     try:
@@ -77,7 +76,7 @@ def _shard(
             merge_tensor(
                 tensor,
                 models.checkpoints,
-                pool,
+                workers,
                 path.parent,
                 plan.recipe.seed,
                 lambda begin, data, n=number, t=tensor: writer.write(n, t, begin, data),  # type: ignore[misc]
@@ -102,13 +101,10 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _disk_errors(work: Path) -> Iterator[None]:
+def _reading(models: Models) -> Iterator[None]:
+    """Close at the end what reading the models opened."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise
-        raise MergeError(
-            f"the disk that holds {work} is full; what is finished is kept there: free some space and run again, "
-            "or ask for smaller shards with --max-shard-size"
-        ) from error
+    finally:
+        for checkpoint in models.checkpoints:
+            checkpoint.close()

@@ -7,9 +7,12 @@ the side where they belong before the second step.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from engine.checkpoints.dtypes import MERGED
 from engine.errors import TensorError
 
 DTYPES = {
@@ -61,13 +64,32 @@ def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:
         return
     where = int((~torch.isfinite(result)).nonzero()[0])
     value = float(values[where])
-    dtype = str(result.dtype).removeprefix("torch.")
-    if value != value:  # noqa: PLR0124 - the definition of NaN
+    if math.isnan(value):
+        raise TensorError(_not_a_number(name, start + where))
+    if math.isinf(value):
         raise TensorError(
-            f"tensor {name!r}: element {start + where} is not a number (NaN); a parent is damaged there, or its "
-            "values cancel; check the parents' weights"
+            f"tensor {name!r}: element {start + where} is infinite; a parent is damaged there, or its values are too "
+            "large to be merged; check the parents' weights"
         )
+    dtype = str(result.dtype).removeprefix("torch.")
+    wider = "bfloat16" if dtype == "float16" else "float64"
     raise TensorError(
         f"tensor {name!r}: element {start + where} is {value:.6g}, which overflows {dtype} "
-        f"(largest {torch.finfo(result.dtype).max:.6g}); ask for another dtype with `out_dtype: bfloat16`"
+        f"(largest {torch.finfo(result.dtype).max:.6g}); ask for another dtype with `out_dtype: {wider}`"
+    )
+
+
+def check_copied(data: memoryview, dtype: str, name: str, start: int) -> None:
+    """Raise ``TensorError`` where bytes that are copied as they are hold a NaN; infinities may be meant."""
+    if dtype not in MERGED:
+        return
+    missing = torch.frombuffer(data, dtype=DTYPES[dtype]).isnan()
+    if bool(missing.any()):
+        raise TensorError(_not_a_number(name, start + int(missing.nonzero()[0])))
+
+
+def _not_a_number(name: str, element: int) -> str:
+    return (
+        f"tensor {name!r}: element {element} is not a number (NaN); a parent is damaged there, or its values cancel; "
+        "check the parents' weights"
     )

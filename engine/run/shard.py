@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.dtypes import SIZES
+from engine.errors import MergeError
+from engine.run.files import read_at, reserve, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,13 +36,17 @@ class ShardWriter:
     """Writes one shard to ``path``. Space is reserved first, so that a full disk shows at once."""
 
     def __init__(self, path: Path, shard: Shard, tensors: Sequence[OutputTensor]) -> None:
-        self._shard = shard
+        self._shard, self._path = shard, path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._hashing = ThreadPoolExecutor(1, "hash")
         self._whole = hashlib.sha256()
         self._digests: list[tuple[str, Future[str]]] = []
-        os.posix_fallocate(self._file, 0, shard.size)
-        self._write_at(0, shard.header)
+        try:
+            reserve(self._file, shard.size)
+            write_at(self._file, 0, shard.header)
+        except OSError:
+            self.close()
+            raise
         self._whole.update(shard.header)
         self._offsets = {}
         offset = len(shard.header)
@@ -50,7 +56,7 @@ class ShardWriter:
 
     def write(self, number: int, tensor: OutputTensor, begin: int, values: memoryview) -> None:
         """Write the bytes of elements of tensor ``number`` from element ``begin`` on. From any thread, in any order."""
-        self._write_at(self._offsets[number] + begin * SIZES[tensor.dtype], values)
+        write_at(self._file, self._offsets[number] + begin * SIZES[tensor.dtype], values)
 
     def finished(self, number: int, tensor: OutputTensor) -> None:
         """Tell that a tensor is whole; tensors finish in file order."""
@@ -71,19 +77,15 @@ class ShardWriter:
             os.close(self._file)
             self._file = -1
 
-    def _write_at(self, offset: int, data: bytes | memoryview) -> None:
-        view, done = memoryview(data), 0
-        while done < len(view):
-            done += os.pwrite(self._file, view[done:], offset + done)
-
     def _hash(self, offset: int, nbytes: int) -> str:
         own = hashlib.sha256()
-        buffer = bytearray(min(PIECE, nbytes))
-        done = 0
-        while done < nbytes:
-            view = memoryview(buffer)[: min(PIECE, nbytes - done)]
-            count = os.preadv(self._file, [view], offset + done)
-            own.update(view[:count])
-            self._whole.update(view[:count])
-            done += count
+        buffer = memoryview(bytearray(min(PIECE, nbytes)))
+        for begin in range(0, nbytes, PIECE):
+            piece = buffer[: min(PIECE, nbytes - begin)]
+            try:
+                read_at(self._file, offset + begin, piece)
+            except EOFError:
+                raise MergeError(f"{self._path} was cut short while it was written; run again") from None
+            own.update(piece)
+            self._whole.update(piece)
         return own.hexdigest()

@@ -13,13 +13,12 @@ from engine.plan.cost import CHUNK, SPAN
 from engine.run.chunks import TensorChunk
 from engine.run.cuts import find_cuts
 from engine.run.inputs import opened
-from engine.run.rounding import DTYPES, check_finite, rounded
+from engine.run.rounding import DTYPES, check_copied, check_finite, rounded
 from engine.run.streams import stream_key
 from engine.run.sums import block_totals, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from torch import Tensor
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from engine.methods.contract import Blend, Measure
     from engine.plan.plan import OutputTensor
     from engine.run.inputs import Stored
+    from engine.run.workers import Workers
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 def merge_tensor(
     tensor: OutputTensor,
     checkpoints: Sequence[Checkpoint],
-    pool: Executor,
+    workers: Workers,
     scratch: Path,
     seed: int,
     write: Callable[[int, memoryview], None],
@@ -44,14 +44,17 @@ def merge_tensor(
 ) -> None:
     """Compute ``tensor`` and hand it to ``write(first element, bytes in the output dtype)``, span by span.
 
-    ``write`` is called from several threads, in any order. ``chunk`` (a multiple of 2¹²) changes no bit of the
-    result. ``TensorError`` where a value is not finite, or where integers differ between parents.
+    ``write`` is called from several threads, in any order, and not at all for a tensor without elements. ``chunk``
+    (a multiple of 2¹²) changes no bit of the result. ``TensorError`` where a value is not finite, or where integers
+    differ between parents.
     """
-    with opened(tensor, checkpoints, pool, scratch) as inputs:
+    if tensor.size == 0:
+        return
+    with opened(tensor, checkpoints, workers, scratch) as inputs:
         if tensor.reading in {"copy", "equal"}:
-            _copy(tensor, inputs, pool, write)
+            _copy(tensor, inputs, workers, write)
         else:
-            _Blending(tensor, inputs, pool, seed, chunk).run(write)
+            _Blending(tensor, inputs, workers, seed, chunk).run(write)
 
 
 def _spans(size: int) -> list[tuple[int, int]]:
@@ -59,7 +62,7 @@ def _spans(size: int) -> list[tuple[int, int]]:
 
 
 def _copy(
-    tensor: OutputTensor, inputs: Sequence[Stored], pool: Executor, write: Callable[[int, memoryview], None]
+    tensor: OutputTensor, inputs: Sequence[Stored], workers: Workers, write: Callable[[int, memoryview], None]
 ) -> None:
     def copy(span: tuple[int, int]) -> None:
         first = inputs[0](*span)
@@ -69,17 +72,17 @@ def _copy(
                     f"tensor {tensor.name!r} holds {tensor.dtype} values, which are never averaged, and its parents "
                     "differ in them; leave its layers to one parent"
                 )
+        check_copied(first, tensor.dtype, tensor.name, span[0])
         write(span[0], first)
 
-    for _ in pool.map(copy, _spans(tensor.size)):
-        pass
+    workers.run(copy, _spans(tensor.size))
 
 
 class _Blending:
     """The passes over one tensor whose values are computed."""
 
-    def __init__(self, tensor: OutputTensor, inputs: Sequence[Stored], pool: Executor, seed: int, chunk: int) -> None:
-        self._tensor, self._inputs, self._pool, self._chunk = tensor, inputs, pool, chunk
+    def __init__(self, tensor: OutputTensor, inputs: Sequence[Stored], workers: Workers, seed: int, chunk: int) -> None:
+        self._tensor, self._inputs, self._workers, self._chunk = tensor, inputs, workers, chunk
         self._method = METHODS[tensor.method]
         self._keys = [stream_key(seed, "", tensor.name, number) for number in range(len(tensor.sources))]
         self._span_list = _spans(tensor.size)
@@ -87,8 +90,7 @@ class _Blending:
     def run(self, write: Callable[[int, memoryview], None]) -> None:
         """Measure, then blend."""
         blend = self._measured()
-        for _ in self._pool.map(lambda span: self._blend(span, blend, write), self._span_list):
-            pass
+        self._workers.run(lambda span: self._blend(span, blend, write), self._span_list)
 
     def _measured(self) -> Blend:
         kinds = self._method.source_parameters, self._method.parameters
@@ -113,9 +115,9 @@ class _Blending:
             return tuple(total(torch.cat(list(term))) for term in zip(*parts, strict=True))
         return find_cuts(measure, self._sweep, self._tensor.size)
 
-    def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> list[T]:
+    def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterator[T]:
         spans = self._span_list if only is None else [self._span_list[only]]
-        return list(self._pool.map(lambda span: function(self._chunks(span)), spans))
+        return self._workers.each(lambda span: function(self._chunks(span)), spans)
 
     def _chunks(self, span: tuple[int, int]) -> Iterator[TensorChunk]:
         """Cut a span into chunks of float64; task vectors where the method takes those."""

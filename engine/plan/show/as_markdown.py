@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.methods import METHODS
 from engine.plan.show.mixture import largest_of, rows_of, sparkline
-from engine.plan.show.words import count, plural, short, size
+from engine.plan.show.words import count, plain, plural, short, size
 from engine.resources import TEMPLATES
 
 if TYPE_CHECKING:
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 
 def cell(text: str) -> str:
-    """Make untrusted text safe in a table's cell or a line: one line, no markup, no mentions, no HTML."""
-    flat = " ".join(str(text).split())
+    """Make untrusted text safe in a table's cell or a line: one line, no markup, no HTML, no mention of anybody.
+
+    A zero-width space after ``@`` and ``#`` keeps GitHub from telling a person, or linking an issue.
+    """
+    flat = plain(" ".join(str(text).split()))
     escaped = "".join(f"\\{char}" if char in r"\`*_{}[]#|~" else char for char in html.escape(flat, quote=False))
-    return escaped.replace("@", "@\u200b")
+    for mark in "@#":
+        escaped = escaped.replace(mark, mark + "\u200b")
+    return escaped
 
 
 def plans_as_markdown(entries: Sequence[dict[str, Any]]) -> str:
@@ -57,7 +62,7 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
     method = METHODS[plan.recipe.merge_method or ""]
     layers = f"{plan.layers} layers, " if plan.layers else ""
     rows = rows_of(plan)
-    width = max((len(row.label) for row in rows), default=0)
+    width = max((len(_label(row.label)) for row in rows), default=0)
     largest = largest_of(rows)
     target = f", to {plan.endpoint}/{plan.repo}" if plan.repo else ""
     return {
@@ -75,12 +80,17 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
             }
             for number, pin in enumerate(plan.models)
         ],
-        "rows": [f"{row.label.replace('`', '')[:60]:<{min(width, 60)}}  {sparkline(row, largest)}" for row in rows],
+        "rows": [f"{_label(row.label):<{width}}  {sparkline(row, largest)}" for row in rows],
         "cost": f"Reads {size(plan.cost.bytes_read)}, writes {size(plan.cost.bytes_written)}; needs "
         f"{size(plan.cost.peak_memory_bytes)} of memory and {size(plan.cost.peak_disk_bytes)} of disk at a time.",
         "digest": plan.digest,
         "weights_digest": plan.weights_digest,
     }
+
+
+def _label(label: str) -> str:
+    """Make a label safe within a block of code, and short."""
+    return plain(label).replace("`", "")[:60]
 
 
 def _finding(path: str, finding: Finding) -> dict[str, str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from engine.methods import METHODS
 from engine.plan.show.mixture import largest_of, rows_of, sparkline
-from engine.plan.show.words import count, plural, short, size
+from engine.plan.show.words import count, plain, plural, short, size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,7 +31,7 @@ def plan_as_text(plan: Plan) -> RenderableType:
 
 def _title(plan: Plan) -> RenderableType:
     method = METHODS[plan.recipe.merge_method or ""]
-    title = Text.assemble((plan.title, "bold"), ("  ", ""), (f"{method.name}: {method.purpose}", "dim"))
+    title = Text.assemble((plain(plan.title), "bold"), ("  ", ""), (f"{method.name}: {method.purpose}", "dim"))
     return Padding(title, (1, 0, 0, 0))
 
 
@@ -46,13 +46,14 @@ def _section(name: str, body: RenderableType) -> RenderableType:
 def _output(plan: Plan) -> RenderableType:
     layers = f", {plan.layers} layers" if plan.layers else ""
     files = ", ".join(file.name for file in plan.side_files) or "none"
-    body = Table.grid()
-    body.add_row(f"{count(plan.parameters)} parameters{layers}, {plan.dtype}, licence {plan.licence.license}")
-    body.add_row(f"{size(plan.bytes)} in {plural(len(plan.shards), 'shard')}")
-    body.add_row(Text(f"with {files}", style="dim"))
+    lines = [
+        Text(f"{count(plan.parameters)} parameters{layers}, {plan.dtype}, licence {plain(plan.licence.license)}"),
+        Text(f"{size(plan.bytes)} in {plural(len(plan.shards), 'shard')}"),
+        Text(plain(f"with {files}"), style="dim"),
+    ]
     if plan.repo:
-        body.add_row(f"to {plan.endpoint}/{plan.repo}{' (private)' if plan.private else ''}")
-    return _section("makes", body)
+        lines.append(Text(plain(f"to {plan.endpoint}/{plan.repo}{' (private)' if plan.private else ''}")))
+    return _section("makes", Group(*lines))
 
 
 def _parents(plan: Plan) -> RenderableType:
@@ -61,8 +62,8 @@ def _parents(plan: Plan) -> RenderableType:
         table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
     for number, pin in enumerate(plan.models):
         role = " (base)" if number == plan.base else ""
-        licence = pin.license or "not stated"
-        table.add_row(Text(f"{pin.ref}{role}"), short(pin.commit), Text(licence), count(pin.parameters))
+        licence = plain(pin.license or "not stated")
+        table.add_row(Text(plain(pin.ref) + role), Text(short(pin.commit)), Text(licence), count(pin.parameters))
     return _section("from", table)
 
 
@@ -75,7 +76,7 @@ def _mixture(plan: Plan) -> RenderableType:
     for row in rows:
         known = [value for value in row.values if value is not None]
         span = f"{known[0]:.3g}" if len(set(known)) == 1 else f"{min(known):.3g} to {max(known):.3g}"
-        grid.add_row(Text(row.label), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
+        grid.add_row(Text(plain(row.label)), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
     grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
     return _section("mixes", grid)
 
@@ -97,7 +98,7 @@ def _findings(plan: Plan) -> RenderableType:
 def finding_as_text(path: str, finding: Finding) -> Text:
     """One finding on one line, its level in colour."""
     level = (f"{finding.level} ", STYLES[finding.level])
-    return Text.assemble(level, finding.line_for(path))
+    return Text.assemble(level, plain(finding.line_for(path)))
 
 
 def _digest(plan: Plan) -> RenderableType:

@@ -37,11 +37,11 @@ def rows_of(plan: Plan) -> tuple[Row, ...]:
     series = {label: _by_role(plan, label) for label in _labels(plan)}
     rows = []
     for label, by_role in series.items():
-        distinct = {values for values in by_role.values() if any(value is not None for value in values)}
-        if len(distinct) == 1:
-            rows.append(Row(label, distinct.pop()))
+        told = {role: values for role, values in by_role.items() if any(value is not None for value in values)}
+        if len(set(told.values())) == 1:
+            rows.append(Row(label, next(iter(told.values()))))
         else:
-            rows += [Row(f"{label} · {role}", values) for role, values in by_role.items()]
+            rows += [Row(f"{label} · {role}", values) for role, values in told.items()]
     return tuple(rows)
 
 

@@ -81,6 +81,14 @@ HOSTILE = {
         made({"a": {"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}}, b"\0" * 8),
         "org/m/model.safetensors: shape and offsets of tensor 'a' disagree; upload the file again",
     ),
+    "nested without end": (
+        made(None, raw=b"[" * 100_000),
+        "org/m/model.safetensors: its safetensors header is nested too deeply; upload it again",
+    ),
+    "a name that is half a character": (
+        made(None, b"\0" * 8, raw=b'{"a\\ud800":%b}' % json.dumps(ONE).encode()),
+        "org/m/model.safetensors: tensor 'a\\ud800' has a name that cannot be printed; upload the file again",
+    ),
     "overlap": (
         made({"a": ONE, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}, b"\0" * 12),
         "org/m/model.safetensors: tensor 'b' overlaps another or leaves a hole; upload it again",
@@ -102,3 +110,13 @@ def test_refuses_a_file_that_lies(name):
     with pytest.raises(ModelError) as caught:
         read(data)
     assert message in str(caught.value)
+
+
+def test_tensors_without_elements_take_no_room():
+    data = save({"a": torch.empty(0, 3), "b": torch.ones(2), "c": torch.empty(0)})
+    tensors = read(data)
+    assert {name: (info.shape, info.nbytes) for name, info in tensors.items()} == {
+        "a": ((0, 3), 0),
+        "b": ((2,), 8),
+        "c": ((0,), 0),
+    }

@@ -65,8 +65,40 @@ def test_of_two_stacks_the_declared_number_decides():
         ("model.embed_tokens.weight", False, True, False),
         ("wpe.weight", False, False, False),
         ("model.norm.weight", False, False, False),
+        ("output.weight", True, True, False),
+        ("transformer.output_layer.weight", True, True, False),
+        ("model.tok_embeddings.weight", False, True, False),
+        ("bert.encoder.layer.0.output.weight", False, False, False),
         ("model.layers.0.self_attn.rotary_emb.inv_freq", False, False, True),
+        ("h.0.attn.masked_bias", False, False, True),
+        ("gpt_neox.layers.0.attention.masked_bias", False, False, True),
     ],
 )
 def test_roles(name, head, vocabulary, derived):
     assert (is_head(name), is_vocabulary(name), is_derived(name)) == (head, vocabulary, derived)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "visual.blocks.0.attn.qkv.weight",
+        "model.vision_tower.embeddings.patch.weight",
+        "audio_tower.conv1.weight",
+        "multi_modal_projector.linear_1.weight",
+        "model.mm_projector.0.weight",
+        "transformer.embedding.word_embeddings.weight",
+    ],
+)
+def test_what_feeds_the_layers_stands_before_them(name):
+    layout = layout_of([*LLAMA, name], 2)
+    assert layout.before == (LLAMA[0], name)
+    assert layout.after == (LLAMA[3], LLAMA[4])
+
+
+def test_layers_that_predict_further_tokens_stand_after_the_others():
+    names = [f"model.layers.{i}.mlp.up_proj.weight" for i in range(3)]
+    layout = layout_of(names, 2, 1)
+    assert (layout.stack, layout.count, layout.after) == ("model.layers", 2, (names[2],))
+    assert layout.by_layer == {0: ("mlp.up_proj.weight",), 1: ("mlp.up_proj.weight",)}
+    assert layout_of(names, 2).stack is None
+    assert layout_of(names[:2], 2, 1).count == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from pathlib import Path
 
 import families
 import pytest
@@ -148,8 +150,44 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(folder):
     path, _ = folder
     checkpoint = LocalCheckpoint("m", path)
     info = next(iter(checkpoint.tensors.values()))
+    checkpoint.read(info, 0, memoryview(bytearray(2)))
     with (path / info.file).open("r+b") as file:
         file.truncate(info.begin + 4)
-    with pytest.raises(MergeError, match="ended early: it was changed while it was read; run again"):
+    with pytest.raises(MergeError) as caught:
         checkpoint.read(info, 0, memoryview(bytearray(info.nbytes)))
+    assert str(caught.value) == f"{path / info.file} ended early: it was changed while it was read; run again"
     checkpoint.close()
+
+
+def test_a_file_that_was_changed_since_it_was_planned_is_an_error(folder):
+    """Its offsets would be those of another header."""
+    path, _ = folder
+    checkpoint = LocalCheckpoint("m", path)
+    info = next(iter(checkpoint.tensors.values()))
+    file = path / info.file
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    with pytest.raises(MergeError) as caught:
+        checkpoint.read(info, 0, memoryview(bytearray(2)))
+    assert str(caught.value) == f"{file} was changed after the merge was planned; run again"
+    checkpoint.close()
+
+
+def test_what_is_closed_opens_again(folder):
+    path, tensors = folder
+    checkpoint = LocalCheckpoint("m", path)
+    info = checkpoint.tensors["model.norm.weight"]
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(2):
+        out = bytearray(info.nbytes)
+        checkpoint.read(info, 0, memoryview(out))
+        assert bytes(out) == bytes_of(tensors["model.norm.weight"])
+        checkpoint.close()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_config_that_nests_without_end(folder):
+    path, _ = folder
+    (path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError) as caught:
+        LocalCheckpoint("m", path)
+    assert str(caught.value) == f"{path / 'config.json'} is not valid JSON (nested too deeply); upload it again"

@@ -1,0 +1,64 @@
+"""The threads of a run: work in order, a bounded number of results ahead, and nothing left behind on an error."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+    from typing import Self
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Workers:
+    """``threads`` threads; a context, at whose end they are gone."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "merge")
+        self._ahead = 2 * threads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def each(self, function: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
+        """Yield ``function(item)`` for every item, in order; no more than twice ``threads`` are under way.
+
+        So what results weigh does not grow with their number. On an error, or an interruption, what is under way
+        is waited for and the rest is never begun: after that nobody writes to files that the caller closes. One item
+        alone is done in the caller's thread: most tensors are small, and handing over costs more than they do.
+        """
+        if len(items) == 1:
+            yield function(items[0])
+            return
+        running: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                running.append(self._pool.submit(function, item))
+                if len(running) >= self._ahead:
+                    yield _first(running)
+            while running:
+                yield _first(running)
+        finally:
+            for future in running:
+                future.cancel()
+            wait(running)
+
+    def run(self, function: Callable[[S], object], items: Sequence[S]) -> None:
+        """Call ``function`` for every item."""
+        for _ in self.each(function, items):
+            pass
+
+
+def _first(running: deque[Future[T]]) -> T:
+    # It leaves the queue only once it is done, so that an interruption here still waits for it.
+    result = running[0].result()
+    running.popleft()
+    return result

@@ -1,0 +1,322 @@
+"""Every method, through real recipes: what lands in the file is the formula's value, correctly rounded, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+
+import families
+import numpy as np
+import pytest
+import reference
+import torch
+from safetensors.torch import load_file
+
+from engine.commands import merge
+from engine.errors import TensorError
+from engine.events import silent
+from engine.plan.plan import Options
+from engine.run.streams import bernoulli, stream_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+FORMATS = {"bfloat16": (8, -126), "float16": (11, -14), "float32": (24, -126)}
+"""Significant bits, and the exponent of the smallest normal number (IEEE 754; bfloat16 as in the ONNX standard)."""
+STORED = {"base": torch.bfloat16, "one": torch.float16, "two": torch.float32}
+"""Parents are stored in three different types."""
+CONFIG = families.config_of(families.Shape(layers=1))
+STEM = "model.layers.0."
+
+
+def nearest(exact: Tensor, dtype: str) -> np.ndarray:
+    """Round float64 to the nearest number of a format, ties to even, by scaling to integers."""
+    bits, smallest = FORMATS[dtype]
+    values = exact.numpy()
+    _, exponent = np.frexp(values)
+    step = np.maximum(exponent - 1, smallest) - (bits - 1)
+    return np.ldexp(np.rint(np.ldexp(values, -step)), step)
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def zoo(model: str) -> dict[str, Tensor]:
+    """Tensors of all kinds; every value fits float16, so that every output type can hold every result."""
+    seed = list(STORED).index(model) * 100
+    base = normal(1, 32, 24).to(torch.bfloat16).float()
+    moved = base + 0.02 * normal(seed + 2, 32, 24)
+    tensors = {
+        "random": base if model == "base" else moved,
+        "far.apart": normal(seed + 3, 40, 40),
+        "coarse": torch.randint(-4, 5, (64, 16), generator=torch.Generator().manual_seed(seed + 4)) / 4.0,
+        "zeros": torch.zeros(6, 5),
+        "zeros.in.base": torch.zeros(7, 5) if model == "base" else normal(seed + 5, 7, 5),
+        "zeros.in.one": torch.zeros(7, 5) if model == "one" else normal(seed + 6, 7, 5),
+        "subnormal": normal(seed + 7, 50) * 2.0**-24,
+        "tiny": normal(seed + 8, 50) * 2.0**-14,
+        "huge": normal(seed + 9, 50).clamp(-3, 3) * 1500.0,
+        "all.equal": torch.full((33,), 0.5 if model == "base" else 0.75),
+        "one.element": normal(seed + 10, 1),
+        "scalar": normal(seed + 11),
+        "same": normal(12, 9, 9).to(torch.bfloat16),
+        "antipodal": normal(13, 12, 8).to(torch.bfloat16) * (1 if model == "base" else -1),
+        "collinear": normal(14, 12, 8).to(torch.bfloat16) * {"base": 1, "one": 2, "two": 0.5}[model],
+        "odd.length": normal(seed + 15, 4096 + 37),
+        "empty": torch.empty(0, 4),
+    }
+    return {f"{STEM}{name}.weight": tensor.to(STORED[model]) for name, tensor in tensors.items()}
+
+
+@dataclass(frozen=True)
+class Case:
+    recipe: str
+    expected: Callable[[str, Mapping[str, Mapping[str, Tensor]]], Tensor]
+
+
+def task(**options):
+    """The formula of a task-vector method over base, one and two."""
+    weights = options.pop("weights")
+    thinned = options.pop("thin", lambda _name: lambda _source, delta: delta)
+
+    def expected(name, models):
+        base, one, two = (models[m][name] for m in STORED)
+        return reference.task_vectors(base, [one, two], weights, thinned(name), **options)
+
+    return expected
+
+
+def dare(density: float, seed: int):
+    def thin(name):
+        # Which elements are dropped is the random stream's; what is made of them is the formula's.
+        def drop(source, delta):
+            kept = bernoulli(stream_key(seed, "", name, source), density, 0, delta.numel()).view(delta.shape)
+            return delta * kept * (1 / density)
+
+        return drop
+
+    return thin
+
+
+def largest(density: float):
+    def trim(_source, delta):
+        return reference.largest(delta, density) if delta.numel() else delta
+
+    return lambda _name: trim
+
+
+def merged_slerp(t: float):
+    def expected(name, models):
+        base, one = models["base"][name], models["one"][name]
+        return reference.slerp(base, one, t) if base.numel() else base.double()
+
+    return expected
+
+
+def task_recipe(method: str, parameters: str = "", more: str = "") -> str:
+    return f"""
+merge_method: {method}
+base_model: $base
+parameters: {{{parameters}}}
+models:
+  - model: $base
+  - {{model: $one, parameters: {{weight: 0.7{more}}}}}
+  - {{model: $two, parameters: {{weight: -0.4{more}}}}}
+"""
+
+
+CASES = {
+    "linear": Case(
+        "merge_method: linear\nmodels:\n"
+        "  - {model: $base, parameters: {weight: 0.3}}\n"
+        "  - {model: $one, parameters: {weight: 0.9}}\n"
+        "  - {model: $two, parameters: {weight: 0.5}}\n",
+        lambda name, m: reference.linear([m[k][name] for k in STORED], [0.3, 0.9, 0.5]),
+    ),
+    "linear as it is": Case(
+        "merge_method: linear\nparameters: {normalize: false}\nmodels:\n"
+        "  - {model: $base, parameters: {weight: 0.3}}\n"
+        "  - {model: $two, parameters: {weight: -0.6}}\n",
+        lambda name, m: reference.linear([m[k][name] for k in ("base", "two")], [0.3, -0.6], normalize=False),
+    ),
+    "slerp": Case(
+        "merge_method: slerp\nbase_model: $base\nparameters: {t: 0.3}\nmodels:\n  - model: $base\n  - model: $one\n",
+        merged_slerp(0.3),
+    ),
+    "task_arithmetic": Case(task_recipe("task_arithmetic", "lambda: 0.8"), task(weights=[0.7, -0.4], scale=0.8)),
+    "ties": Case(
+        task_recipe("ties", more=", density: 0.4"),
+        task(weights=[0.7, -0.4], thin=largest(0.4), consensus=True, normalize=True),
+    ),
+    "dare_linear": Case(
+        task_recipe("dare_linear", more=", density: 0.6") + "seed: 5\n",
+        task(weights=[0.7, -0.4], thin=dare(0.6, 5)),
+    ),
+    "dare_ties": Case(
+        task_recipe("dare_ties", "normalize: true", ", density: 0.53"),
+        task(weights=[0.7, -0.4], thin=dare(0.53, 0), consensus=True, normalize=True),
+    ),
+    "passthrough": Case(
+        "merge_method: passthrough\nslices:\n  - sources:\n"
+        "      - {model: $two, layer_range: [0, 1], parameters: {scale: 1.3}}\n",
+        lambda name, m: m["two"][name].double() * 1.3,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {model: zoo(model) for model in STORED}
+
+
+@pytest.fixture(scope="module")
+def folders(models, tmp_path_factory):
+    root = tmp_path_factory.mktemp("parents")
+    return {name: families.write_model(root / name, tensors, CONFIG) for name, tensors in models.items()}
+
+
+def made(recipe: str, folders: Mapping[str, Path], tmp_path: Path) -> dict[str, Tensor]:
+    tmp_path.mkdir(exist_ok=True)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(Template(recipe).substitute(folders))
+    merge(path, tmp_path / "out", lambda: pytest.fail("no Hub"), Options(), silent)
+    return load_file(tmp_path / "out" / "model.safetensors")
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", CASES)
+def test_correctly_rounded(name, dtype, models, folders, tmp_path):
+    case = CASES[name]
+    tensors = made(case.recipe + f"dtype: {dtype}\n", folders, tmp_path)
+    assert set(tensors) == set(models["base"])
+    wrong = {}
+    for tensor, result in tensors.items():
+        exact = case.expected(tensor, models)
+        assert (result.shape, str(result.dtype)) == (exact.shape, f"torch.{dtype}")
+        rounded, got = nearest(exact, dtype), result.double().numpy()
+        if dtype == "float32":
+            assert (np.abs(got - rounded) <= np.spacing(np.abs(rounded).astype(np.float32))).all(), tensor
+        differ = int((got != rounded).sum())
+        wrong |= {tensor: differ} if differ else {}
+    assert sum(wrong.values()) <= 1e-4 * sum(t.numel() for t in tensors.values()), wrong
+
+
+def test_types_promote_where_the_recipe_names_none(folders, models, tmp_path):
+    tensors = made(CASES["linear"].recipe, folders, tmp_path)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    result = tensors[STEM + "coarse.weight"].double().numpy()
+    exact = CASES["linear"].expected(STEM + "coarse.weight", models)
+    assert (np.abs(result - exact.numpy()) <= 2.0**-24).all()
+
+
+def test_a_tensor_of_several_spans(tmp_path):
+    """More than 2²⁰ elements: the cut of ties lies anywhere, and chunks and spans must not show."""
+    shape = (1050, 1024)
+    name = STEM + "mlp.weight"
+    models = {"base": {name: normal(1, *shape).to(torch.bfloat16)}}
+    for seed, model in enumerate(("one", "two"), start=2):
+        models[model] = {name: (models["base"][name].float() + 0.01 * normal(seed, *shape)).to(torch.bfloat16)}
+    folders = {m: families.write_model(tmp_path / m, tensors, CONFIG) for m, tensors in models.items()}
+    for case in ("ties", "slerp"):
+        result = made(CASES[case].recipe + "dtype: bfloat16\n", folders, tmp_path / case)[name]
+        exact = CASES[case].expected(name, models)
+        same = (result.double().numpy() == nearest(exact, "bfloat16")).mean()
+        assert same >= 0.9999
+
+
+def test_passthrough_copies_bytes(folders, models, tmp_path):
+    recipe = "merge_method: passthrough\nslices: [{sources: [{model: $one, layer_range: [0, 1]}]}]\n"
+    tensors = made(recipe, folders, tmp_path)
+    for name, tensor in tensors.items():
+        assert tensor.dtype == torch.float16
+        assert torch.equal(tensor.view(torch.int16), models["one"][name].view(torch.int16)), name
+
+
+def nothing_finished(out: Path) -> bool:
+    """Neither a config nor weights, whatever lies in the work folder."""
+    return [path.name for path in out.iterdir()] == [".mergesmith"]
+
+
+def damaged(value: float, tmp_path: Path, folders: Mapping[str, Path]) -> dict[str, Path]:
+    tensors = zoo("two")
+    tensors[STEM + "far.apart.weight"][0, 15] = value
+    return {**folders, "two": families.write_model(tmp_path / "damaged", tensors, CONFIG)}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "$two" in case.recipe])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            float("nan"),
+            f"tensor '{STEM}far.apart.weight': element 15 is not a number (NaN); a parent is damaged there, "
+            "or its values cancel; check the parents' weights",
+        ),
+        (
+            1e30,
+            f"tensor '{STEM}far.apart.weight': element 15 is VALUE, which overflows float16 (largest 65504); "
+            "ask for another dtype with `out_dtype: bfloat16`",
+        ),
+    ],
+    ids=["nan", "overflow"],
+)
+def test_what_cannot_be_stored_is_a_named_error(name, value, message, folders, tmp_path):
+    case = CASES[name]
+    parents = damaged(value, tmp_path, folders)
+    with pytest.raises(TensorError) as caught:
+        made(case.recipe + "dtype: float16\n", parents, tmp_path)
+    if "VALUE" in message:
+        models = {model: zoo(model) for model in STORED}
+        models["two"][STEM + "far.apart.weight"][0, 15] = value
+        # An element that neither DARE case drops at random.
+        exact = float(case.expected(STEM + "far.apart.weight", models)[0, 15])
+        message = message.replace("VALUE", f"{exact:.6g}")
+    assert str(caught.value) == message
+    assert nothing_finished(tmp_path / "out")
+
+
+def test_slerp_refuses_a_damaged_parent(folders, tmp_path):
+    tensors = zoo("one")
+    tensors[STEM + "scalar.weight"] = torch.tensor(float("nan"), dtype=torch.float16)
+    parents = {**folders, "one": families.write_model(tmp_path / "damaged", tensors, CONFIG)}
+    with pytest.raises(TensorError, match=f"tensor '{STEM}scalar.weight': element 0 is not a number"):
+        made(CASES["slerp"].recipe, parents, tmp_path)
+    assert nothing_finished(tmp_path / "out")
+
+
+def test_an_infinite_parent_is_a_named_error(folders, tmp_path):
+    parents = damaged(float("-inf"), tmp_path, folders)
+    with pytest.raises(TensorError) as caught:
+        made(CASES["linear"].recipe + "dtype: bfloat16\n", parents, tmp_path)
+    assert str(caught.value) == (
+        f"tensor '{STEM}far.apart.weight': element 15 is infinite; a parent is damaged there, or its values are too "
+        "large to be merged; check the parents' weights"
+    )
+
+
+def test_a_copied_tensor_is_checked_too(folders, tmp_path):
+    recipe = "merge_method: passthrough\nslices: [{sources: [{model: $two, layer_range: [0, 1]}]}]\n"
+    with pytest.raises(TensorError, match=r"far\.apart\.weight': element 15 is not a number"):
+        made(recipe, damaged(float("nan"), tmp_path, folders), tmp_path)
+
+
+@pytest.mark.parametrize(("one", "ok"), [([3, -1, 2**40], True), ([3, -2, 2**40], False)])
+def test_integers_are_copied_where_they_agree(one, ok, tmp_path):
+    name = "model.position_table"
+    tensors = {model: {name: torch.tensor([3, -1, 2**40]), STEM + "a": torch.ones(2)} for model in ("base", "one")}
+    tensors["one"][name] = torch.tensor(one)
+    folders = {m: families.write_model(tmp_path / m, t, CONFIG) for m, t in tensors.items()}
+    if ok:
+        assert made(CASES["slerp"].recipe, folders, tmp_path)[name].tolist() == [3, -1, 2**40]
+        return
+    with pytest.raises(TensorError) as caught:
+        made(CASES["slerp"].recipe, folders, tmp_path)
+    assert str(caught.value) == (
+        f"tensor '{name}' holds int64 values, which are never averaged, and its parents differ in them; "
+        "leave its layers to one parent"
+    )

@@ -1,0 +1,75 @@
+"""Peak memory is an interpreter and the stated budget, whatever the size of the model and of its largest tensor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import families
+import folders
+import pytest
+import torch
+
+MiB = 2**20
+SIZES = (20, 160)
+"""MiB of tensors of the two models, 8 times apart."""
+LINEAR = (
+    "merge_method: linear\ndtype: bfloat16\nmodels:\n"
+    "  - {model: alice/base, parameters: {weight: 1}}\n  - {model: alice/one, parameters: {weight: 1}}\n"
+)
+
+
+def write_models(root: Path, size: int) -> None:
+    """Four fifths of each model are one tensor. The values are the same 2²⁰ again and again, to be quick."""
+    block = torch.randn(2**20, generator=torch.Generator().manual_seed(1)) * 0.05
+    moved = block + 0.01 * torch.randn(2**20, generator=torch.Generator().manual_seed(2))
+    elements = size * MiB // 2
+    for name, values in (("base", block), ("one", moved)):
+        stored = values.to(torch.bfloat16)
+        tensors = {
+            "model.layers.0.mlp.large.weight": stored.repeat(elements * 4 // 5 // 2**20),
+            **{f"model.layers.0.mlp.small{i}.weight": stored.repeat(elements // 20 // 2**20 + 1) for i in range(4)},
+        }
+        families.write_model(root / "alice" / name, tensors, families.config_of(families.Shape(layers=1)))
+    (root / "alice" / "two").mkdir()
+    for file in (root / "alice" / "one").iterdir():
+        os.link(file, root / "alice" / "two" / file.name)
+    (root / "ties.yaml").write_text(folders.TIES)
+    (root / "linear.yaml").write_text(LINEAR)
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    made = {size: tmp_path_factory.mktemp(f"{size}MiB") for size in SIZES}
+    for size, root in made.items():
+        write_models(root, size)
+    return made
+
+
+MERGE = """
+import atexit, pathlib
+status = pathlib.Path("/proc/self/status")
+atexit.register(lambda: print(status.read_text().split("VmHWM:")[1].split()[0]))
+from engine.cli import main
+main()
+"""
+
+
+def peak(home: Path, recipe: str, *options: str) -> float:
+    """MiB of resident memory at most, of a merge in a process of its own (``ru_maxrss`` would count this one too)."""
+    command = [sys.executable, "-c", MERGE, "merge", recipe, f"{recipe}.out", "--threads", "2", "--quiet", *options]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=home, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout) / 1024
+
+
+@pytest.mark.parametrize("recipe", ["linear.yaml", "ties.yaml"])
+def test_peak_memory_does_not_grow_with_the_model(homes, recipe):
+    """A budget that neither model's large tensor fits: the rest is threads' chunks and an interpreter."""
+    small, large = (peak(homes[size], recipe, "--memory", "8MB") for size in SIZES)
+    told = f"{recipe}: {small:.0f} MiB for {SIZES[0]} MiB, {large:.0f} MiB for {SIZES[1]} MiB\n"
+    sys.stdout.write(told)
+    assert large <= 1.1 * small, told
+    assert large <= 600

@@ -1,0 +1,129 @@
+"""How a recipe's parameters resolve for each tensor: levels, filters and gradients, with values worked out by hand."""
+
+from __future__ import annotations
+
+import families
+import pytest
+
+SHAPE = families.Shape(layers=4)
+UP, Q, NORM = "mlp.up_proj.weight", "self_attn.q_proj.weight", "input_layernorm.weight"
+
+
+@pytest.fixture
+def plan(bench):
+    base = families.random_tensors(SHAPE, 1)
+    for seed, name in enumerate(("base", "a", "b")):
+        bench.model(name, families.tuned(base, seed))
+    return bench.plan
+
+
+def values(plan, name="t"):
+    return {tensor.name: tensor.parameters[name] for tensor in plan.tensors}
+
+
+def weights(plan):
+    return {tensor.name: [source["weight"] for source in tensor.source_parameters] for tensor in plan.tensors}
+
+
+def slerp(t):
+    return f"models: [{{model: ./a}}, {{model: ./b}}]\nmerge_method: slerp\nbase_model: ./a\nparameters:\n  t: {t}\n"
+
+
+def test_a_gradient_is_spread_over_the_layers(plan):
+    t = values(plan(slerp("[0, 0.5, 0.3, 0.7, 1]")))
+    # 4 layers at 0, 1/3, 2/3 and 1 of the way: positions 0, 4/3, 8/3 and 4 among five numbers
+    expected = [0, 0.5 - 0.2 / 3, 0.3 + 0.4 * 2 / 3, 1]
+    assert [t[f"model.layers.{i}.{UP}"] for i in range(4)] == pytest.approx(expected, abs=1e-15)
+    assert {t[name] for name in ("model.embed_tokens.weight", "model.norm.weight", "lm_head.weight")} == {0}
+
+
+def test_each_slice_has_the_whole_gradient_and_a_single_layer_its_end(plan):
+    ranges = ([0, 3], [3, 4])
+    slices = "".join(
+        f"  - sources: [{{model: ./a, layer_range: {r}}}, {{model: ./b, layer_range: {r}}}]\n" for r in ranges
+    )
+    text = f"slices:\n{slices}merge_method: slerp\nbase_model: ./a\nparameters: {{t: [0.2, 0.8]}}\n"
+    t = values(plan(text))
+    assert [t[f"model.layers.{i}.{UP}"] for i in range(4)] == pytest.approx([0.2, 0.5, 0.8, 0.8], abs=1e-15)
+
+
+def test_the_first_filter_that_matches_wins(plan):
+    cases = "[{filter: self_attn, value: 0.1}, {filter: mlp, value: [0, 1]}, {filter: proj, value: 0.3}, {value: 0.4}]"
+    t = values(plan(slerp(cases)))
+    assert t[f"model.layers.2.{Q}"] == 0.1
+    assert t[f"model.layers.3.{UP}"] == 1
+    assert t[f"model.layers.3.{NORM}"] == 0.4
+    assert t["lm_head.weight"] == 0.4
+
+
+def test_model_then_slice_then_recipe_then_default(plan):
+    text = """\
+slices:
+  - sources:
+      - {model: ./base, layer_range: [0, 2]}
+      - model: ./a
+        layer_range: [0, 2]
+        parameters: {weight: {filter: mlp, value: 1}}
+      - model: ./b
+        layer_range: [0, 2]
+        parameters: {weight: 2}
+    parameters: {weight: {filter: self_attn, value: 3}, density: 0.5}
+  - sources:
+      - {model: ./base, layer_range: [2, 4]}
+      - {model: ./a, layer_range: [2, 4]}
+      - {model: ./b, layer_range: [2, 4]}
+merge_method: ties
+base_model: ./base
+parameters: {weight: 4, normalize: false}
+"""
+    made = plan(text)
+    found = weights(made)
+    assert found[f"model.layers.0.{UP}"] == [1, 2]
+    assert found[f"model.layers.0.{Q}"] == [3, 2]
+    assert found[f"model.layers.0.{NORM}"] == [4, 2]
+    assert found[f"model.layers.2.{UP}"] == [4, 4]
+    densities = {t.layer: {source["density"] for source in t.source_parameters} for t in made.tensors}
+    # before the layers the first slice counts, after them the last one, which None stands for last
+    assert densities == {0: {0.5}, 1: {0.5}, 2: {1.0}, 3: {1.0}, None: {1.0}}
+    assert set(values(made, "normalize").values()) == {False}
+    assert set(values(made, "lambda").values()) == {1.0}
+
+
+def test_outside_the_layers_the_first_slice_counts_before_and_the_last_after(plan):
+    ranges = ([0, 2], 0.25), ([2, 4], 0.75)
+    slices = "".join(
+        f"  - sources: [{{model: ./a, layer_range: {r}}}, {{model: ./b, layer_range: {r}}}]\n"
+        f"    parameters: {{t: {t}}}\n"
+        for r, t in ranges
+    )
+    t = values(plan(f"slices:\n{slices}merge_method: slerp\nbase_model: ./a\n"))
+    assert t["model.embed_tokens.weight"] == 0.25
+    assert t["model.norm.weight"] == t["lm_head.weight"] == 0.75
+
+
+def test_filters_of_a_models_parameters_see_its_own_names(plan):
+    """Output layer 3 is made of layer 1: a model's filter sees ``layers.1.``, the recipe's sees ``layers.3.``."""
+    text = """\
+slices:
+  - sources: [{model: ./a, layer_range: [0, 2], parameters: {weight: 1}}]
+  - sources:
+      - model: ./a
+        layer_range: [0, 2]
+        parameters: {weight: [{filter: layers.1., value: 2}, {value: 1}]}
+merge_method: linear
+parameters: {normalize: [{filter: layers.3., value: false}, {value: true}]}
+"""
+    made = plan(text)
+    assert weights(made)[f"model.layers.3.{UP}"] == [2]
+    assert weights(made)[f"model.layers.2.{UP}"] == [1]
+    assert [values(made, "normalize")[f"model.layers.{i}.{UP}"] for i in range(4)] == [True, True, True, False]
+
+
+def test_a_graded_boolean_takes_the_entry_at_or_before(plan):
+    text = (
+        "models: [{model: ./a, parameters: {weight: 1}}]\nmerge_method: linear\n"
+        "parameters: {normalize: [true, false, true]}\n"
+    )
+    # positions 0, 2/3, 4/3 and 2 among three entries
+    normalize = values(plan(text), "normalize")
+    assert [normalize[f"model.layers.{i}.{UP}"] for i in range(4)] == [True, True, False, True]
