@@ -95,7 +95,8 @@ def _plan(
         return None
     sections, base, lender, tensors = fitted
     pins = tuple(checkpoint.pin for checkpoint in models.checkpoints)
-    verdict = combine(parents_of(pins, base, options.endpoint), recipe.publish.license if recipe.publish else None)
+    publish = recipe.publish or Publish()
+    verdict = combine(parents_of(pins, base, options.endpoint), publish.license, publish.license_name)
     findings += checks.licence(verdict, recipe, places)
     files = _side_files(models, lender, copy_tokenizer=options.copy_tokenizer)
     findings += checks.tokenizer(files, models, lender, places, wanted=options.copy_tokenizer)

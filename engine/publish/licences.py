@@ -102,13 +102,14 @@ TERMS: Mapping[str, Terms] = {
 _OWN_ONLY = Terms("")
 
 
-def combine(parents: Sequence[Parent], declared: str | None) -> Verdict:
+def combine(parents: Sequence[Parent], declared: str | None, declared_name: str | None = None) -> Verdict:
     """Work out the merge's licence from its parents', or hold the recipe's own word against them.
 
     All parents alike: that licence. Else the one parent's licence that every other parent's allows, and among
     permissive ones that which asks most. Else ``other``, with a warning; ``unknown``, with a warning, where a
     parent states none. ``declared`` (``publish: {license: …}``) always wins, with a warning where a parent's
-    licence does not allow it. A parent that forbids derived models is always a warning.
+    licence does not allow it; ``declared_name`` is what the recipe calls a licence that it declares as ``other``.
+    A parent that forbids derived models is always a warning.
     """
     held = _held(parents)
     forbidden = [
@@ -118,7 +119,7 @@ def combine(parents: Sequence[Parent], declared: str | None) -> Verdict:
     ]
     chosen = declared.strip().lower() if declared else _chosen(held)
     problems = [*forbidden, *(_against(chosen, held) if declared else _unsettled(chosen, held))]
-    name, link = _name_and_link(chosen, parents)
+    name, link = (declared_name, None) if declared_name else _name_and_link(chosen, parents)
     if not problems:
         reason = _declared_reason(chosen, held) if declared else _computed_reason(chosen, held)
         return Verdict(_identifier(chosen), name, link, "ok", reason)

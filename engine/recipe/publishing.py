@@ -58,6 +58,10 @@ def read_publish(reading: Reading, at: Path, tree: Tree) -> Publish:
     def text(key: str, *, lines: bool = False) -> str | None:
         return reading.text((*at, key), fields[key], lines=lines) if key in fields else None
 
+    if "license_name" in fields and str(text("license")).lower() != "other":
+        place = reading.places.key((*at, "license_name"))
+        message = "`license_name` names a licence that the Hub has no identifier for"
+        reading.error("license-name", message, "say `license: other` beside it, or remove it", place)
     return Publish(
         repo=_repo(reading, (*at, "repo"), fields["repo"]) if "repo" in fields else None,
         private=reading.boolean((*at, "private"), fields["private"]) if "private" in fields else None,

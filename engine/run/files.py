@@ -50,6 +50,6 @@ def disk_errors(work: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise MergeError(
-            f"the disk that holds {work} is full; what is finished is kept there: free some space and run again, "
+            f"the disk that holds {work} is full; free some space there and run again, "
             "or ask for smaller shards with --max-shard-size"
         ) from error

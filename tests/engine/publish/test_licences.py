@@ -144,6 +144,11 @@ def test_other_carries_its_name_and_an_address_that_works_elsewhere() -> None:
     assert combine(parents, None).message == "all parents are under yi"
 
 
+def test_the_recipe_names_the_licence_that_it_declares_as_other() -> None:
+    verdict = combine([parent("o/a", "llama3"), parent("o/b", "gemma")], "other", "both-terms")
+    assert (verdict.license, verdict.license_name, verdict.license_link) == ("other", "both-terms", None)
+
+
 def test_others_without_a_name_are_not_taken_for_the_same() -> None:
     message = "the parents' licences do not go together: the licence of o/a (o/a); the licence of o/b (o/b); yi (o/c)"
     assert combine([parent("o/a", "other"), parent("o/b", "other"), parent("o/c", "other", "yi")], None) == warning(

@@ -140,3 +140,24 @@ def test_repos_are_those_that_the_hubs_client_takes(name):
     assert parsed.recipe is not None
     assert parsed.recipe.publish is not None
     assert parsed.recipe.publish.repo == (f"me/{name}" if accepted else None)
+
+
+@pytest.mark.parametrize("written", ["", "license: mit, "])
+def test_a_licence_is_named_only_where_it_is_other(written):
+    parsed = parse(START + f"publish: {{{written}license_name: x}}\n")
+    column = 11 + len(written)
+    assert [(f.id, f.column, f.message, f.fix) for f in parsed.findings] == [
+        (
+            "license-name",
+            column,
+            "`license_name` names a licence that the Hub has no identifier for",
+            "say `license: other` beside it, or remove it",
+        )
+    ]
+
+
+def test_a_collection_is_refused_by_name():
+    parsed = parse(START + "publish: {collection: me/abc}\n")
+    assert [(f.id, f.message, f.fix) for f in parsed.findings] == [
+        ("not-built", "`collection` (a collection to add the result to) is not built yet", "remove it")
+    ]

@@ -65,7 +65,7 @@ def test_a_full_disk_says_what_to_do(tmp_path, number):
     with pytest.raises(MergeError) as caught, disk_errors(tmp_path):
         raise OSError(number, os.strerror(number))
     assert str(caught.value) == (
-        f"the disk that holds {tmp_path} is full; what is finished is kept there: free some space and run again, "
+        f"the disk that holds {tmp_path} is full; free some space there and run again, "
         "or ask for smaller shards with --max-shard-size"
     )
 
