@@ -44,7 +44,7 @@ def methods_page() -> str:
 def with_table(readme: str) -> str:
     """Put the present table into the README's text."""
     return re.sub(
-        re.escape(START) + ".*?" + re.escape(END), lambda _: START + methods_table() + END, readme, flags=re.S
+        re.escape(START) + ".*?" + re.escape(END), lambda _: START + methods_table() + END, readme, flags=re.DOTALL
     )
 
 

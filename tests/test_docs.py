@@ -36,8 +36,10 @@ def commands_of_the_readme() -> set[str]:
 
 
 def test_readme_names_every_command_and_no_other():
-    shown = subprocess.run([sys.executable, "-m", "engine", "--help"], capture_output=True, text=True, check=True, cwd=ROOT)
-    listed = set(re.findall(r"^  ([a-z]+) {2,}\S", shown.stdout.split("Commands:")[1], flags=re.M))
+    shown = subprocess.run(
+        [sys.executable, "-m", "engine", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    listed = set(re.findall(r"^  ([a-z]+) {2,}\S", shown.stdout.split("Commands:")[1], flags=re.MULTILINE))
     assert commands_of_the_readme() == listed
 
 
