@@ -6,9 +6,11 @@ shares no code with the merge engine, and asked to do the parents' tasks.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,7 +31,6 @@ from engine.terminal import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from engine.devhub import Server
 
@@ -179,6 +180,14 @@ def _say_where(keep: Path, endpoint: str, published: Sequence[tuple[str, str]], 
         name = repo.split("/")[1]
         console.print(Text(f"  {keep / 'models' / name}  (its card: README.md)"))
     console.print("\nThe Hub's pages, served again until you press Ctrl-C:")
-    console.print(Text(f"  mergesmith devhub --root {keep / 'hub'} --port {endpoint.rsplit(':', 1)[1]}"))
+    console.print(Text(f"  {_program()} devhub --root {keep / 'hub'} --port {endpoint.rsplit(':', 1)[1]}"))
     for _, repo in published:
         console.print(Text(f"  {endpoint}/{repo}"))
+
+
+def _program() -> str:
+    """How to call the command line from here: by name if it is on the path, else beside this Python."""
+    beside = Path(sys.executable).with_name("mergesmith")
+    if shutil.which("mergesmith") or not beside.is_file():
+        return "mergesmith"
+    return os.path.relpath(beside)

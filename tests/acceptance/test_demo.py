@@ -49,7 +49,7 @@ def test_what_it_leaves_is_where_it_says(demo):
         assert f"out/models/{name}" in text
         card = (folder / "models" / name / "README.md").read_text()
         assert f"# {name}\n" in card
-    assert "mergesmith devhub --root out/hub --port" in text
+    assert "mergesmith devhub --root out/hub --port" in text, text
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):
