@@ -1,11 +1,32 @@
-FROM python:3.11-slim
+# One image for the Action, the bot, the Space and a terminal. BASE is any image with Python 3.11 and its pip.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS wheel
+COPY scripts/requirements-build.txt /src/scripts/
+RUN python3 -m pip install --no-cache-dir --no-deps --require-hashes -r /src/scripts/requirements-build.txt
+COPY . /src
+RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheel /src
+
+FROM ${BASE}
 
 # A workspace may hold folders that are named like our packages; see tests/test_safepath.py.
 ENV PYTHONSAFEPATH=1
+# What we print and what the commands that we start print must reach a runner's log in order.
+ENV PYTHONUNBUFFERED=1
 
-COPY scripts/torch.txt /src/scripts/torch.txt
-RUN pip install --no-cache-dir --no-deps --index-url https://download.pytorch.org/whl/cpu -r /src/scripts/torch.txt
-COPY . /src
-RUN pip install --no-cache-dir -r /src/scripts/torch.txt /src
+COPY scripts/torch.txt scripts/requirements.txt /opt/mergesmith/
+# The CPU build comes from PyTorch's own index, whose files differ from those that the lock has hashes for; so it is
+# held by its version, and stops the build where it turns out to be one for CUDA. In a layer of its own, for it is
+# nearly all of the image and seldom changes. Its headers, test programs and compilers are of no use here.
+RUN python3 -m pip install --no-cache-dir --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        -r /opt/mergesmith/torch.txt \
+    && cd "$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])')" \
+    && python3 -c 'import runpy; assert runpy.run_path("version.py")["cuda"] is None, "this torch is for CUDA"' \
+    && find bin -mindepth 1 ! -name torch_shm_manager -delete \
+    && rm -rf include share test
+RUN python3 -m pip install --no-cache-dir --no-deps --require-hashes -r /opt/mergesmith/requirements.txt
+COPY --from=wheel /wheel /opt/mergesmith
+RUN python3 -m pip install --no-cache-dir --no-deps --no-index /opt/mergesmith/*.whl
 
+# A terminal's; action.yml names its own.
 ENTRYPOINT ["/usr/local/bin/mergesmith"]
