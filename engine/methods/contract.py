@@ -154,7 +154,7 @@ class Cuts:
 
 SUMS_SWEEPS = 1
 """How many times the whole tensor is read for ``Sums``."""
-CUTS_SWEEPS = 5
+CUTS_SWEEPS = 6
 """How many times the whole tensor is read for ``Cuts``, at most."""
 
 Measure = Sums | Cuts

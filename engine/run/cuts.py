@@ -1,8 +1,10 @@
 """Where the k largest of a tensor end, exactly, in bounded memory and without sorting it.
 
-The bits of a non-negative float64 are ordered as the numbers are. One sweep over the tensor counts its values
-by their first 16 bits, which tells the bin that the cut lies in; the next sweep collects that bin if it is
-small, else counts by the next 16 bits, and so on. Counts are integers, so their order of addition is free.
+Most cuts are found by one sweep, in a bracket that a sample gives (``engine.run.brackets``). Where that fails, because
+too many values are equal or the sample was odd, the long way is sure: the bits of a non-negative float64 are ordered
+as the numbers are. One sweep counts values by their first 16 bits, which tells the bin that the cut lies in; the next
+one collects that bin if it is small, else counts by the next 16 bits, and so on. Counts are integers, so their order
+of addition is free.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import torch
 
 from engine.methods.contract import Cut
+from engine.run.brackets import bracketed_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,10 +55,15 @@ class _Search:
         return bits.bitwise_right_shift(self.shift) == self.prefix
 
 
-def find_cuts(measure: Cuts, sweep: Sweep, size: int) -> tuple[Cut, ...]:
-    """Find every cut of ``measure`` over a tensor of ``size`` elements; reads it at most 5 times."""
-    searches = [_Search(i, 63, 0, keep, size) for i, keep in enumerate(measure.keep)]
+def find_cuts(measure: Cuts, sweep: Sweep, size: int, spans: int) -> tuple[Cut, ...]:
+    """Find every cut of ``measure`` over a tensor of ``size`` elements in ``spans`` spans.
+
+    Reads the tensor ``CUTS_SWEEPS`` times at most, and up to four of its spans before that.
+    """
     cuts: dict[int, Cut] = {}
+    if size > COLLECTED:
+        cuts = {i: cut for i, cut in enumerate(bracketed_cuts(measure, sweep, spans, size)) if cut is not None}
+    searches = [_Search(i, 63, 0, keep, size) for i, keep in enumerate(measure.keep) if i not in cuts]
     for digit in range(len(DIGITS)):
         small = [s for s in searches if s.count <= COLLECTED]
         large = [s for s in searches if s.count > COLLECTED]

@@ -29,6 +29,8 @@ DTYPES = {
 }
 """Torch's type for each plain name."""
 
+ROW = 64
+"""Elements that are looked at together."""
 _MIDPOINTS = {"bfloat16": (0xFFFF, 0x8000), "float16": (0x0FFF, 0)}
 """``(mask, value)`` of float32 bits that every midpoint of the 16-bit type has (others may have them too)."""
 
@@ -40,11 +42,23 @@ def rounded(values: Tensor, dtype: str) -> Tensor:
     single = values.to(torch.float32)
     if dtype == "float32":
         return single
-    mask, midpoint = _MIDPOINTS[dtype]
-    suspects = single.view(torch.int32).bitwise_and(mask).eq_(midpoint).nonzero().squeeze(1)
+    suspects = _suspects(single, *_MIDPOINTS[dtype])
     if suspects.numel():
         single[suspects] = _nudged(single[suspects], values[suspects])
     return single.to(DTYPES[dtype])
+
+
+def _suspects(single: Tensor, mask: int, midpoint: int) -> Tensor:
+    """Indices of all midpoints, and perhaps of a few others.
+
+    Looks for the least difference in rows of ``ROW`` first: torch finds a minimum ten times as fast as it compares.
+    """
+    differences = single.view(torch.int32).bitwise_and(mask).bitwise_xor_(midpoint)
+    whole = differences.numel() // ROW * ROW
+    rows = (differences[:whole].view(-1, ROW).amin(1) == 0).nonzero() if whole else differences[:0].view(-1, 1)
+    candidates = (rows * ROW + torch.arange(ROW)).flatten()
+    candidates = torch.cat((candidates, torch.arange(whole, differences.numel())))
+    return candidates[differences[candidates] == 0]
 
 
 def _nudged(single: Tensor, exact: Tensor) -> Tensor:
@@ -60,7 +74,10 @@ def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:
 
     ``start`` is the flat index of the first element, for the message.
     """
-    if bool(torch.isfinite(result).all()):
+    if result.numel() == 0:
+        return
+    least, largest = torch.aminmax(result)  # a NaN anywhere is the least and the largest
+    if -math.inf < float(least) and float(largest) < math.inf:
         return
     where = int((~torch.isfinite(result)).nonzero()[0])
     value = float(values[where])

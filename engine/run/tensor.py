@@ -113,7 +113,7 @@ class _Blending:
         if isinstance(measure, Sums):
             parts = self._sweep(lambda chunks: _span_totals(measure, chunks))
             return tuple(total(torch.cat(list(term))) for term in zip(*parts, strict=True))
-        return find_cuts(measure, self._sweep, self._tensor.size)
+        return find_cuts(measure, self._sweep, self._tensor.size, len(self._span_list))
 
     def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterator[T]:
         spans = self._span_list if only is None else [self._span_list[only]]

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from engine.methods.contract import Cuts
+from engine.methods.contract import CUTS_SWEEPS, Cuts
+from engine.run import brackets
 from engine.run import cuts as module
 from engine.run.chunks import TensorChunk
 from engine.run.cuts import find_cuts
@@ -34,7 +35,7 @@ def sweep_over(values, counter=None):
 
 def selected(values, keep, counter=None):
     measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (keep,))
-    (cut,) = find_cuts(measure, sweep_over(values, counter), values.numel())
+    (cut,) = find_cuts(measure, sweep_over(values, counter), values.numel(), -(-values.numel() // SPAN))
     return cut.selects(values.abs(), 0).nonzero().squeeze(1).tolist()
 
 
@@ -61,27 +62,50 @@ def tensors():
     }
 
 
+@pytest.mark.parametrize("bracketed", [0, 64, 2**21])
 @pytest.mark.parametrize("collected", [1, 64, 2**18])
 @pytest.mark.parametrize("name", tensors())
-def test_selects_exactly_what_sorting_does(name, collected, monkeypatch):
+def test_selects_exactly_what_sorting_does(name, collected, bracketed, monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", collected)
+    monkeypatch.setattr(brackets, "COLLECTED", bracketed)
     values = tensors()[name]
     size = values.numel()
     for keep in sorted({1, min(2, size), max(1, size // 3), max(1, int(0.53 * size)), max(1, size - 1), size}):
         assert selected(values, keep) == by_sorting(values, keep)
 
 
-def test_reads_a_tensor_at_most_five_times(monkeypatch):
+def test_reads_a_tensor_at_most_as_often_as_it_says(monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
+    monkeypatch.setattr(brackets, "COLLECTED", 0)
     for values in tensors().values():
         counter = []
         selected(values, max(1, values.numel() // 2), counter)
-        assert len(counter) <= 5
+        assert len(counter) <= CUTS_SWEEPS
+
+
+@pytest.mark.parametrize("name", ["normal", "coarse", "huge", "subnormal"])
+def test_an_ordinary_cut_takes_one_sweep(name, monkeypatch):
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    counter = []
+    selected(tensors()[name], 4_770, counter)
+    assert len(counter) == 1
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_what_is_no_number_counts_as_the_largest(odd, monkeypatch):
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    values = tensors()["normal"]
+    values[7_000] = odd
+    measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (2,))
+    (cut,) = find_cuts(measure, sweep_over(values), 9_000, 2)
+    rest = values.clone()
+    rest[7_000] = 0.0
+    assert cut.value == float(rest.abs().max())
 
 
 def test_several_cuts_at_once():
     values = tensors()["coarse"]
     measure = Cuts(lambda chunk: (chunk.models[0].abs(), (chunk.models[0] * 3).abs()), (5, 7000))
-    one, two = find_cuts(measure, sweep_over(values), values.numel())
+    one, two = find_cuts(measure, sweep_over(values), values.numel(), -(-values.numel() // SPAN))
     assert one.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, 5)
     assert two.selects((values * 3).abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values * 3, 7000)

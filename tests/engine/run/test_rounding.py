@@ -97,3 +97,30 @@ def test_not_a_number_is_a_named_error():
         "tensor 'model.norm.weight': element 4097 is not a number (NaN); a parent is damaged there, or its values "
         "cancel; check the parents' weights"
     )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 200])
+def test_every_place_of_a_chunk_is_looked_at(dtype, size):
+    step = {"bfloat16": 2.0**-7, "float16": 2.0**-10}[dtype]
+    for place in range(size):
+        values = torch.ones(size, dtype=torch.float64)
+        values[place] = 1 + step / 2 + 2.0**-40
+        expected = [1.0] * size
+        expected[place] = 1 + step
+        assert rounded(values, dtype).tolist() == expected
+
+
+@pytest.mark.parametrize("place", [0, 100, 199])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_what_is_not_finite_is_seen_anywhere(dtype, odd, place):
+    values = torch.zeros(200, dtype=torch.float64)
+    values[place] = odd
+    with pytest.raises(TensorError, match=f"element {place} is"):
+        check_finite(rounded(values, dtype), values, "x", 0)
+
+
+def test_an_empty_chunk_is_finite():
+    values = torch.empty(0, dtype=torch.float64)
+    check_finite(rounded(values, "bfloat16"), values, "x", 0)
