@@ -26,7 +26,7 @@ NEVER_LOADED = {
     "engine.devhub": ("torch", "huggingface_hub"),
 }
 CALLS_THE_HUB = "engine.hub_client"
-READ_THE_ENVIRONMENT = ("engine.cli", "engine.hub_client")
+READ_THE_ENVIRONMENT = ("engine.cli", "engine.hub_client", "bot.main")
 
 
 @dataclass(frozen=True)
