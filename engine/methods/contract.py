@@ -154,7 +154,7 @@ class Cuts:
 
 SUMS_SWEEPS = 1
 """How many times the whole tensor is read for ``Sums``."""
-CUTS_SWEEPS = 6
+CUTS_SWEEPS = 7
 """How many times the whole tensor is read for ``Cuts``, at most."""
 
 Measure = Sums | Cuts

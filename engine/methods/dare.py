@@ -40,20 +40,27 @@ def _drop(mix: Mix, chunk: Chunk) -> list[Tensor]:
     return dropped
 
 
+def _divided(mix: Mix, dropped: Sequence[Tensor]) -> list[Tensor]:
+    """Divide by the densities. A product with the reciprocal would be rounded once more, and miss exact midpoints."""
+    return [
+        delta.div_(source.density) if _partial(source.density) else delta
+        for source, delta in zip(mix.sources, dropped, strict=True)
+    ]
+
+
 def steps(*, consensus: bool) -> Callable[[Mix], Steps]:
     """Make the steps of a DARE method, with or without sign consensus."""
 
     def _steps(mix: Mix) -> Steps:
-        factors = [1.0] * len(mix.sources)
+        factors: list[float] | None = None
         if _measured(mix):
-            terms = yield Sums(lambda chunk: l1_terms(chunk.models, _drop(mix, chunk)))
-            factors = l1_ratios(terms)
-        elif mix.parameters.rescale:
-            factors = [1.0 / s.density if _partial(s.density) else 1.0 for s in mix.sources]
+            factors = l1_ratios((yield Sums(lambda chunk: l1_terms(chunk.models, _drop(mix, chunk)))))
 
         def thin(chunk: Chunk) -> Sequence[Tensor]:
             dropped = _drop(mix, chunk)
-            return [delta if f == 1.0 else delta * f for delta, f in zip(dropped, factors, strict=True)]
+            if factors is not None:
+                return [delta * factor for delta, factor in zip(dropped, factors, strict=True)]
+            return _divided(mix, dropped) if mix.parameters.rescale else dropped
 
         return blend_of(thin, mix, Rule.of(mix, consensus=consensus))
 

@@ -200,17 +200,18 @@ def _plain(parameters: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any method's
 def reading_of(nbytes: int, sweeps: int, options: Options, *, arithmetic: bool, copied: bool, remote: bool) -> Reading:
     """Decide how a tensor's inputs, ``nbytes`` together, are read.
 
-    Several passes: held where they fit into half the memory budget; else spooled where fetching them again would
-    cost requests and the disk budget has room; else read again.
+    For one pass local inputs are read in passing. For several, and from the Hub, where every piece is a request and
+    small pieces are many: held where they fit into half the memory budget; else spooled where they come from the Hub
+    and the disk budget has room; else read in passing, once for each pass.
     """
     if copied:
         return "copy"
     if not arithmetic:
         return "equal"
-    if sweeps == 0:
+    if sweeps == 0 and not remote:
         return "stream"
     if nbytes <= options.memory // 2:
         return "hold"
     if remote and (options.disk is None or nbytes <= options.disk):
         return "spool"
-    return "again"
+    return "again" if sweeps else "stream"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.methods.contract import CUTS_SWEEPS
 from engine.plan.plan import Cost, MiB
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ INTERPRETER = 300 * MiB
 """Resident memory of Python with torch loaded, before any tensor (measured on Linux, and rounded up)."""
 TEMPORARIES = 12
 """Float64 chunks that a method may have at once, beside its inputs."""
+
+BRACKETS = 32 * MiB
+"""Most that is kept of a tensor while the cut of a selection by size is looked for."""
 
 
 def cost_of(tensors: Sequence[OutputTensor], shards: Sequence[Shard], options: Options, header_bytes: int) -> Cost:
@@ -36,6 +40,7 @@ def cost_of(tensors: Sequence[OutputTensor], shards: Sequence[Shard], options: O
 def _memory(tensor: OutputTensor, options: Options) -> int:
     """Bytes that one tensor needs: what is held of it, and each thread's span and chunks."""
     held = tensor.bytes_in if tensor.reading == "hold" else 0
+    held += min(BRACKETS, 16 * tensor.size) if tensor.sweeps >= CUTS_SWEEPS else 0
     elements = max(tensor.size, 1)
     span = min(SPAN, elements) * (tensor.bytes_in + tensor.nbytes) // elements
     chunks = 8 * min(CHUNK, elements) * (len(tensor.inputs) + TEMPORARIES)

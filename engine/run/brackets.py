@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.methods.contract import Cut
+from engine.plan.cost import BRACKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,10 +29,8 @@ SAMPLED = 2**17
 """Most values of the sample: a bracket of four standard deviations then holds at most about 1.1 % of the tensor."""
 SAMPLED_SPANS = 4
 DEVIATIONS = 4.0
-COLLECTED = 2**21
-"""Most elements of all brackets together that are kept (16 bytes each), and one span's more."""
-
-
+COLLECTED = BRACKETS // 16
+"""Most values of all brackets together that are kept, each once for each span, with its count; and one span's more."""
 HOPELESS = 2**62
 """More than any tensor has: no rank is left."""
 
@@ -65,7 +64,7 @@ def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[C
         for number, (count, part) in enumerate(zip(counts, found, strict=True)):
             above[number] += count
             inside[number].append(part)
-            if sum(kept.values.numel() for kept in inside[number]) > COLLECTED:
+            if sum(kept.values.numel() for parts in inside for kept in parts) > COLLECTED:
                 above[number] = HOPELESS
                 inside[number].clear()
     ranks = [keep - count for keep, count in zip(measure.keep, above, strict=True)]

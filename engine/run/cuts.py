@@ -58,7 +58,8 @@ class _Search:
 def find_cuts(measure: Cuts, sweep: Sweep, size: int, spans: int) -> tuple[Cut, ...]:
     """Find every cut of ``measure`` over a tensor of ``size`` elements in ``spans`` spans.
 
-    Reads the tensor ``CUTS_SWEEPS`` times at most, and up to four of its spans before that.
+    Reads the tensor ``CUTS_SWEEPS`` times at most: at worst once for the sample, once for the brackets, and five times
+    on the long way.
     """
     cuts: dict[int, Cut] = {}
     if size > COLLECTED:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from engine.checkpoints.dtypes import SIZES
 from engine.errors import TensorError
 from engine.methods import METHODS
 from engine.methods.contract import Mix, Sums
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from engine.run.workers import Workers
 
 T = TypeVar("T")
+COPIED = 8 * 1024 * 1024
+"""Bytes that are copied at a time: on the Hub each piece is a request."""
 
 
 def merge_tensor(
@@ -57,8 +60,8 @@ def merge_tensor(
             _Blending(tensor, inputs, workers, seed, chunk).run(write)
 
 
-def _spans(size: int) -> list[tuple[int, int]]:
-    return [(begin, min(begin + SPAN, size)) for begin in range(0, size, SPAN)]
+def _spans(size: int, length: int = SPAN) -> list[tuple[int, int]]:
+    return [(begin, min(begin + length, size)) for begin in range(0, size, length)]
 
 
 def _copy(
@@ -75,7 +78,7 @@ def _copy(
         check_copied(first, tensor.dtype, tensor.name, span[0])
         write(span[0], first)
 
-    workers.run(copy, _spans(tensor.size))
+    workers.run(copy, _spans(tensor.size, COPIED // SIZES[tensor.dtype]))
 
 
 class _Blending:

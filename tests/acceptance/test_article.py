@@ -136,7 +136,7 @@ def test_dare(hub, models, tmp_path, recipe, consensus):
         # Which elements are dropped is the random stream's; what is made of them is the formula's.
         def thin(source, delta):
             kept = bernoulli(stream_key(0, "", name, source), 0.53, 0, delta.numel()).view(delta.shape)
-            return delta * kept * (1 / 0.53)
+            return delta * kept / 0.53
 
         return reference.task_vectors(
             models[MISTRAL][name], [s[name] for s in sources], [0.4, 0.3, 0.3], thin, consensus=consensus

@@ -153,10 +153,14 @@ CAPABILITIES = ("default", "avx2", "avx512")
 SCRIPT = """
 import sys
 from pathlib import Path
+
+import torch
+
 from engine.commands import merge
 from engine.events import silent
 from engine.plan.plan import Options
 
+print(torch.backends.cpu.get_cpu_capability())
 for name in sys.argv[2:]:
     merge(Path(name + ".yaml"), Path(sys.argv[1]) / name, None, Options(), silent)
 """

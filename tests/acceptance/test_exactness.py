@@ -96,7 +96,7 @@ def dare(density: float, seed: int):
         # Which elements are dropped is the random stream's; what is made of them is the formula's.
         def drop(source, delta):
             kept = bernoulli(stream_key(seed, "", name, source), density, 0, delta.numel()).view(delta.shape)
-            return delta * kept * (1 / density)
+            return delta * kept / density
 
         return drop
 

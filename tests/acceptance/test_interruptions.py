@@ -189,8 +189,9 @@ def test_sigkill_at_random_moments(tmp_path, expected):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number, tmp_path, expected):
     out = tmp_path / "out"
-    status, _ = stopped(out, number, 25, 0)
+    status, said = stopped(out, number, 25, 0)
     assert status == 130
+    assert said == "mergesmith: interrupted; what is finished is kept, and the same command goes on from there\n"
     assert [path.name for path in out.iterdir()] == [".mergesmith"]
     finished = kept_in(out)
     assert finished > 0
@@ -264,8 +265,8 @@ def test_a_full_disk(tmp_path, expected):
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (
         1,
-        f"mergesmith: the disk that holds {out}/.mergesmith is full; what is finished is kept there: free some space "
-        "and run again, or ask for smaller shards with --max-shard-size\n",
+        f"mergesmith: the disk that holds {out}/.mergesmith is full; free some space there and run "
+        "again, or ask for smaller shards with --max-shard-size\n",
     )
     assert [path.name for path in out.iterdir()] == [".mergesmith"]
     assert resumed(out) == []

@@ -57,9 +57,9 @@ main()
 """
 
 
-def peak(home: Path, recipe: str, *options: str) -> float:
+def peak(home: Path, recipe: str, out: str, *options: str) -> float:
     """MiB of resident memory at most, of a merge in a process of its own (``ru_maxrss`` would count this one too)."""
-    command = [sys.executable, "-c", MERGE, "merge", recipe, f"{recipe}.out", "--threads", "2", "--quiet", *options]
+    command = [sys.executable, "-c", MERGE, "merge", recipe, f"{recipe}.{out}", "--threads", "2", "--quiet", *options]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, cwd=home, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout) / 1024
@@ -68,7 +68,10 @@ def peak(home: Path, recipe: str, *options: str) -> float:
 @pytest.mark.parametrize("recipe", ["linear.yaml", "ties.yaml"])
 def test_peak_memory_does_not_grow_with_the_model(homes, recipe):
     """A budget that neither model's large tensor fits: the rest is threads' chunks and an interpreter."""
-    small, large = (peak(homes[size], recipe, "--memory", "8MB") for size in SIZES)
+    # The allocator's habits vary by some MiB from run to run, so the least of two runs counts.
+    small, large = (
+        min(peak(homes[size], recipe, f"out{size}-{n}", "--memory", "8MB") for n in range(2)) for size in SIZES
+    )
     told = f"{recipe}: {small:.0f} MiB for {SIZES[0]} MiB, {large:.0f} MiB for {SIZES[1]} MiB\n"
     sys.stdout.write(told)
     assert large <= 1.1 * small, told
