@@ -20,6 +20,7 @@ import typer
 from engine.errors import MergesmithError, RecipeError
 from engine.plan.plan import Options
 from engine.plan.show.words import plain, plural
+from engine.recipe import is_repo
 from engine.sizes import parse_kmb, parse_size
 from engine.usage import (
     Command,
@@ -117,6 +118,8 @@ def _options(
     repo: str | None = None,
     private: bool | None = None,
 ) -> Options:
+    if repo is not None and not is_repo(repo):
+        raise MergesmithError(f"--repo {repo}: no repo on the Hub; expected NAMESPACE/NAME")
     return Options(
         max_shard_size=parse_size(max_shard_size, "--max-shard-size"),
         memory=parse_size(memory, "--memory"),

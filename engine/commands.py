@@ -11,8 +11,10 @@ from engine.canonical import digest
 from engine.errors import LockError, MergeError, RecipeError
 from engine.events import Published, Said
 from engine.findings import Place, error, warning
+from engine.interrupts import held
 from engine.plan.build import build
 from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path, lock_text, parse_lock
+from engine.publish.lineage import LOCK, RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.recipe import meaning, parse
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from engine.hub_client import Hub
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
+    from engine.publish.hub import Target
 
 TOP = Place(1, 1)
 
@@ -54,8 +57,14 @@ def _unreadable(path: Path, why: str) -> RecipeError:
 
 def read_lock(recipe: Path) -> Lock | None:
     """Read the lock beside a recipe, if there is one; ``LockError`` where it cannot be read."""
-    path = lock_path(recipe)
-    return parse_lock(path.read_bytes(), str(path)) if path.is_file() else None
+    path = lock_beside(recipe)
+    return parse_lock(path.read_bytes(), str(path)) if path is not None else None
+
+
+def lock_beside(recipe: Path) -> Path | None:
+    """Find a recipe's lock: ``NAME.lock.json``, or for the recipe of a finished model the lock that came with it."""
+    finished = recipe.with_name(LOCK) if recipe.name == RECIPE else recipe
+    return next((path for path in (lock_path(recipe), finished) if path != recipe and path.is_file()), None)
 
 
 def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
@@ -66,11 +75,13 @@ def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Pl
     text, lock = read_recipe(path), read_lock(path)
     if lock is None:
         return Planned(*build(str(path), text, open_hub, options), None)
-    where = str(lock_path(path))
+    where = str(lock_beside(path))
     parsed = parse(text)
     if parsed.recipe is not None and not any(finding.level == "error" for finding in parsed.findings):
         check_before(lock, digest(meaning(parsed.recipe)), where)
     plan, models = build(str(path), text, open_hub, options, lock.commits)
+    if Path(where).name == LOCK:  # who makes a finished model again need not publish it to the same place
+        lock = lock.model_copy(update={"plan_digest": plan.digest})
     check_after(lock, plan, where)
     return Planned(plan, models, lock)
 
@@ -109,9 +120,10 @@ def merge(
     planned = plan_locked(path, open_hub, options)
     _say_findings(planned.plan, report)
     # Torch is loaded only now: a recipe that is refused needs none.
-    from engine.publish.assemble import assemble  # noqa: PLC0415
-    from engine.publish.folder import FolderSink  # noqa: PLC0415
-    from engine.run.merge import run  # noqa: PLC0415
+    with held():
+        from engine.publish.assemble import assemble  # noqa: PLC0415
+        from engine.publish.folder import FolderSink  # noqa: PLC0415
+        from engine.run.merge import run  # noqa: PLC0415
 
     sink = FolderSink(out, planned.plan, force=force)
     if sink.complete:
@@ -141,19 +153,28 @@ def publish(
     plan = planned.plan
     _refuse_unpublishable(plan)
     _say_findings(plan, report)
-    from engine.publish.assemble import assemble  # noqa: PLC0415 - as in `merge`
-    from engine.publish.hub import HubSink, inspect_target  # noqa: PLC0415
-    from engine.run.merge import run  # noqa: PLC0415
+    with held():
+        from engine.publish.assemble import assemble  # noqa: PLC0415 - as in `merge`
+        from engine.publish.hub import HubSink, inspect_target  # noqa: PLC0415
+        from engine.run.merge import run  # noqa: PLC0415
 
     hub, repo = open_hub(), str(plan.repo)
     target = inspect_target(hub, repo, plan, force=force)
     if target.published:
-        report(Said(f"{hub.endpoint}/{repo} carries this very plan already: nothing to do"))
+        done = f"{hub.endpoint}/{repo} carries this very plan already: nothing to do"
+        report(Said(done + _still_private(target, plan)))
         return f"{hub.endpoint}/{repo}"
     with tempfile.TemporaryDirectory(prefix="mergesmith-") as work:
         sink = HubSink(hub, target, plan, Path(work), report)
         shards = run(plan, planned.models, sink, report, threads=options.threads)
         return sink.finish(assemble(plan, planned.models, shards))
+
+
+def _still_private(target: Target, plan: Plan) -> str:
+    """A word on a target that is not as public as the recipe asks: an interrupted publish may have left it so."""
+    if target.model is None or not target.model.private or plan.private:
+        return ""
+    return "; it is private, and the recipe asks for a public one: make it public in its settings if that is meant"
 
 
 def _refuse_unpublishable(plan: Plan) -> None:
@@ -174,8 +195,8 @@ def _refuse_unpublishable(plan: Plan) -> None:
 
 def _say_findings(plan: Plan, report: Report) -> None:
     for finding in plan.findings:
-        if finding.level == "warning":
-            report(Said(f"warning: {finding.line_for(plan.path)}"))
+        if finding.level == "warning" or finding.id == "pinned-by-header":
+            report(Said(f"{finding.level}: {finding.line_for(plan.path)}"))
 
 
 def card(out: Path) -> Path:

@@ -30,7 +30,9 @@ USERS = {"alice": "hf_alice_token", "bob": "hf_bob_token"}
 
 
 # A loaded machine is no failure, and a test that passes today passes tomorrow.
-hypothesis.settings.register_profile("calm", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "calm", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("calm")
 
 

@@ -103,7 +103,13 @@ def run(root: Path, port: int = 0) -> None:
     """Serve in the foreground until interrupted; print the endpoint and one user's token first."""
     with serve(root, port=port) as server:
         name, token = next(iter(server.store.users().items()))
-        sys.stdout.write(f"HF_ENDPOINT={server.endpoint}\nHF_TOKEN={token}\n# the token is {name}'s; Ctrl-C stops\n")
+        lines = (
+            f"HF_ENDPOINT={server.endpoint}",
+            f"HF_TOKEN={token}",
+            "HF_HUB_DISABLE_XET=1",
+            f"# Set these for the program that is to use this Hub. The token is {name}'s. Ctrl-C stops.",
+        )
+        sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         try:
             threading.Event().wait()

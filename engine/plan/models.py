@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.checkpoints.config import extra_layers, is_tied, layer_count, quantisation
 from engine.checkpoints.layout import is_head, layout_of
 from engine.checkpoints.local import LocalCheckpoint
-from engine.errors import ModelError
+from engine.errors import HubError, ModelError
 from engine.findings import error, note
 from engine.hub_errors import ModelMissing, RevisionMissing
 from engine.recipe import hub_name
@@ -62,6 +62,7 @@ def open_models(
     are no ``Models``. ``HubError`` where the Hub does not answer.
     """
     findings: list[Finding] = []
+    unreachable: HubError | None = None
     opened: list[tuple[ModelRef, tuple[str | int, ...], Checkpoint, Layout]] = []
     for ref, at in recipe.mentions():
         try:
@@ -70,10 +71,17 @@ def open_models(
         except ModelError as refusal:
             findings.append(error("model", str(refusal), "", places.value(at)))
             continue
+        except HubError as failure:
+            unreachable = unreachable or failure
+            continue
         if checkpoint.pin.kind == "local":
             findings += _local_notes(ref, checkpoint, places, at)
         opened.append((ref, at, checkpoint, layout))
-    if any(finding.level == "error" for finding in findings) or not opened:
+    if any(finding.level == "error" for finding in findings):
+        return None, findings
+    if unreachable is not None:
+        raise unreachable
+    if not opened:
         return None, findings
     refs, mentions, checkpoints, layouts = zip(*opened, strict=True)
     tied = tuple(_tied(checkpoint) for checkpoint in checkpoints)
@@ -107,6 +115,10 @@ def _open_on_hub(ref: ModelRef, hub: Hub, *, local: bool, commit: str | None) ->
         if not local:
             raise
         raise ModelError(f"there is no folder {ref.text}, and on the Hub: {refusal}") from None
+    except HubError as failure:
+        if not local:
+            raise
+        raise HubError(f"{failure} (there is no folder {ref.text} here either)") from failure
     except RevisionMissing:
         if commit is None:
             raise

@@ -12,7 +12,7 @@ from engine.checkpoints.side_files import is_tokenizer_file
 from engine.plan.lock import lock_of, lock_text
 from engine.plan.shards import index_of
 from engine.publish.card import render
-from engine.publish.lineage import RECIPE, facts_of
+from engine.publish.lineage import LOCK, RECIPE, facts_of
 from engine.publish.record import RECORD, make_record
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from engine.run.shard import FinishedShard
 
 CARD = "README.md"
-LOCK = "merge.lock.json"
 CONFIG = "config.json"
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine.checkpoints.checkpoint import INDEX, SINGLE
 from engine.errors import MergeError
 from engine.publish.assemble import file_names
+from engine.publish.lineage import RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.publish.replacing import replaced
 from engine.run.files import disk_errors
@@ -49,7 +50,7 @@ class FolderSink:
         self._kept: set[str] = set()
         """Shards that stay where they are, in ``out``."""
         names = file_names(plan)
-        same = self._record is not None and self._record["plan_digest"] == plan.digest and {*files, RECORD} == {*names}
+        same = self._record is not None and _same_model(self._record, plan) and {*files, RECORD} == {*names}
         self.complete = same and all(self._present.get(name) == h for name, h in files.items())
         if self.complete:
             if self.work.exists():  # an earlier run was killed just before its end
@@ -77,7 +78,7 @@ class FolderSink:
 
     def _in_place(self, shard: Shard) -> FinishedShard | None:
         record = self._record
-        if record is None or record["weights_digest"] != self._plan.weights_digest:
+        if record is None or record["weights_digest"] != self._plan.weights_digest or _known_by_header(self._plan):
             return None
         sha256 = record["files"].get(shard.file)
         if sha256 is None or self._present.get(shard.file) != sha256:
@@ -113,9 +114,24 @@ class FolderSink:
         os.close(self._claimed)
 
 
+def _same_model(record: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether a record tells of this very plan, its recipe's text and its title included."""
+    text = hashlib.sha256(plan.text.encode()).hexdigest()
+    same = record["plan_digest"] == plan.digest and record["files"].get(RECIPE) == text
+    return same and record["card"]["title"] == plan.title and not _known_by_header(plan)
+
+
+def _known_by_header(plan: Plan) -> bool:
+    """Whether a parent's weights may change without its pin: then nothing that was made from them before is trusted."""
+    return any(file.hash.startswith("header-sha256:") for pin in plan.models for file in pin.files)
+
+
 def _refuse_place(out: Path, plan: Plan) -> None:
     if out.exists() and not out.is_dir():
         raise MergeError(f"{out} is a file, and a folder is needed; name another place")
+    for name in file_names(plan):
+        if (out / name).is_dir():
+            raise MergeError(f"{out / name} is a folder, and a file of that name is to be made; move it away")
     for pin in plan.models:
         if pin.kind == "local" and Path(pin.ref).resolve() == out.resolve():
             raise MergeError(f"{out} is a model that the recipe merges, and would be overwritten; name another place")

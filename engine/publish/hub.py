@@ -52,6 +52,7 @@ def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool) -> Target:
     try:
         model = hub.model(repo, None)
     except ModelMissing:
+        hub.whoami()  # without an account nothing can be created: said now, not after the first shard
         return Target(repo, None, (), published=False)
     where = f"{hub.endpoint}/{repo}"
     record = _recorded(hub, model, force=force)

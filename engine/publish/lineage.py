@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RECIPE = "mergekit_config.yml"
 """Name of the recipe beside the model: the one that family-tree tools look for."""
+LOCK = "merge.lock.json"
+"""Name of the lock beside the model."""
 
 
 def parents_of(pins: Sequence[Pin], base: int | None, endpoint: str) -> tuple[Parent, ...]:

@@ -6,6 +6,7 @@ from engine.recipe.canonical import meaning
 from engine.recipe.lookup import look_up
 from engine.recipe.parsing import Parsed, parse
 from engine.recipe.places import Places
+from engine.recipe.publishing import is_repo
 from engine.recipe.schema import json_schema
 from engine.recipe.values import (
     Case,
@@ -37,6 +38,7 @@ __all__ = [
     "Slice",
     "Source",
     "hub_name",
+    "is_repo",
     "json_schema",
     "look_up",
     "meaning",

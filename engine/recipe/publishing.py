@@ -33,15 +33,20 @@ def read_name(reading: Reading, at: Path, tree: Tree) -> str | None:
     return None
 
 
+def is_repo(text: str) -> bool:
+    """Whether this can be the name of a repo on the Hub, as ``namespace/name``."""
+    parts = text.split("/")
+    return len(parts) == 2 and all(_is_part(part) for part in parts)
+
+
 def _repo(reading: Reading, at: Path, tree: Tree) -> str | None:
     repo = reading.text(at, tree)
     if repo is None:
         return None
-    parts = repo.split("/")
-    if len(parts) == 2 and all(_is_part(part) for part in parts):
+    if is_repo(repo):
         return repo
     message = f"{quoted(repo)} is no repo on the Hub, expected `namespace/name`"
-    fix = f"in each part: {RULE}" if len(parts) == 2 else "write it as `namespace/name`"
+    fix = f"in each part: {RULE}" if repo.count("/") == 1 else "write it as `namespace/name`"
     reading.error("bad-repo", message, fix, reading.places.value(at))
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.canonical import digest, pretty
@@ -12,7 +13,6 @@ from engine.run.shard import FinishedShard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from engine.plan.plan import Plan
 
@@ -24,12 +24,20 @@ def layout_digest(plan: Plan) -> str:
     return digest([[shard.file, [plan.tensors[number].name for number in shard.tensors]] for shard in plan.shards])
 
 
+def _local(plan: Plan) -> list[list[object]]:
+    """Size and time of local weights that are pinned by their header only; a journal never leaves the machine."""
+    folders = [(pin, Path(pin.ref)) for pin in plan.models if pin.kind == "local"]
+    paths = [folder / file.name for pin, folder in folders for file in pin.files if file.hash.startswith("header-")]
+    return [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+
+
 def read_journal(folder: Path, plan: Plan) -> dict[str, FinishedShard]:
     """Shards that a journal in ``folder`` calls whole, if it belongs to this plan; else none."""
     path = folder / JOURNAL
     try:
         data = json.loads(path.read_bytes())
-        if (data["weights_digest"], data["layout"]) != (plan.weights_digest, layout_digest(plan)):
+        found = data["weights_digest"], data["layout"], data["local"]
+        if found != (plan.weights_digest, layout_digest(plan), _local(plan)):
             return {}
         return {shard["file"]: FinishedShard(**shard) for shard in data["shards"]}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -41,6 +49,7 @@ def write_journal(folder: Path, plan: Plan, shards: Mapping[str, FinishedShard])
     data = {
         "weights_digest": plan.weights_digest,
         "layout": layout_digest(plan),
+        "local": _local(plan),
         "shards": [asdict(shard) for shard in shards.values()],
     }
     write_atomically(folder / JOURNAL, pretty(data).encode())

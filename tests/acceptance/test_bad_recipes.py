@@ -493,5 +493,5 @@ def test_a_hub_that_does_not_answer_is_no_fault_of_the_recipe(plan, hub, capsys)
     assert status == 1
     assert lines == [
         f"mergesmith: not allowed (403) while looking up alice/a at {hub.endpoint}: injected by a test; "
-        "use a token that may do this"
+        "use a token that may do this (there is no folder alice/a here either)"
     ]

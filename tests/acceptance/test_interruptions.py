@@ -209,7 +209,8 @@ def test_interrupted_while_a_large_tensor_is_computed(home, tmp_path, monkeypatc
     (tmp_path / "ties.yaml").write_text(folders.TIES)
     out = tmp_path / "out"
     process = start(out)
-    process.stdout.readline()
+    while '"started"' not in process.stdout.readline():
+        pass
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     begin = time.monotonic()

@@ -456,3 +456,9 @@ def test_a_plan_takes_about_a_second(here):
     _, err = process.communicate(timeout=60)
     sys.stdout.write(f"mergesmith plan: {time.monotonic() - began:.2f} s\n")
     assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("repo", ["bad", "a/b/c", "a b/c!"])
+def test_a_target_that_is_no_name_is_refused_at_once(repo, run):
+    expected = f"mergesmith: --repo {repo}: no repo on the Hub; expected NAMESPACE/NAME\n"
+    assert run("plan", "r.yaml", "--repo", repo) == (1, "", expected)

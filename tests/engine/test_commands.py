@@ -10,7 +10,7 @@ import families
 import pytest
 
 from engine import commands
-from engine.errors import LockError, RecipeError
+from engine.errors import HubError, LockError, RecipeError
 from engine.events import silent
 from engine.hub_client import Hub
 from engine.plan import lock as locking
@@ -284,3 +284,43 @@ def test_a_published_recipe_says_which_commits(team):
     lock = json.loads(team.open_hub().read_file("alice/m", "main", "merge.lock.json"))
     plan = team.call(commands.plan_for_review).plan
     assert [model["commit"] for model in lock["models"]] == [pin.commit for pin in plan.models]
+
+
+def test_the_recipe_of_a_finished_model_follows_the_lock_that_came_with_it(team, tmp_path):
+    """What the card says to do: fetch both files, and merge."""
+    team.recipe.write_text(TEXT + "publish: {repo: alice/m}\n")
+    commands.publish(team.recipe, team.open_hub, replace(team.options, private=True), silent)
+    hub = team.open_hub()
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    for name in ("mergekit_config.yml", "merge.lock.json"):
+        (fetched / name).write_bytes(hub.read_file("alice/m", "main", name))
+    team.retrain("b")
+    commands.merge(fetched / "mergekit_config.yml", tmp_path / "out", team.open_hub, team.options, silent)
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == hub.read_file(
+        "alice/m", "main", "model.safetensors"
+    )
+
+
+def test_a_published_model_that_is_still_private_is_told(team):
+    team.recipe.write_text(TEXT + "publish: {repo: alice/m}\n")
+    commands.publish(team.recipe, team.open_hub, team.options, silent)
+    team.hub.store.set_repo("alice/m", private=True)
+    said = []
+    commands.publish(team.recipe, team.open_hub, team.options, said.append)
+    assert [event.text for event in said] == [
+        f"{team.hub.endpoint}/alice/m carries this very plan already: nothing to do; it is private, and the recipe "
+        "asks for a public one: make it public in its settings if that is meant"
+    ]
+
+
+def test_a_target_that_nobody_may_create_is_told_before_anything_is_computed(team):
+    said = []
+    with pytest.raises(HubError, match="no token"):
+        commands.publish(
+            team.recipe,
+            lambda: Hub(endpoint=team.hub.endpoint, token=None),
+            replace(team.options, repo="alice/new"),
+            said.append,
+        )
+    assert said == []

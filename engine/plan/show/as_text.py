@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from engine.findings import Finding
     from engine.plan.plan import Plan
 
+LABEL = 24
+"""Most characters of a row's label: with 32 layers beside it, it fits into 80 columns."""
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -76,9 +78,15 @@ def _mixture(plan: Plan) -> RenderableType:
     for row in rows:
         known = [value for value in row.values if value is not None]
         span = f"{known[0]:.3g}" if len(set(known)) == 1 else f"{min(known):.3g} to {max(known):.3g}"
-        grid.add_row(Text(plain(row.label)), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
+        grid.add_row(Text(_label(row.label)), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
     grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
     return _section("mixes", grid)
+
+
+def _label(label: str) -> str:
+    """Shorten a model's name to what tells it apart, so that the layers beside it have room."""
+    short = plain(label).rsplit("/", 1)[-1]
+    return short if len(short) <= LABEL else f"{short[: LABEL - 1]}…"
 
 
 def _cost(plan: Plan) -> RenderableType:

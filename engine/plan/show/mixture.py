@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ROLES = ("attention", "mlp", "other")
-WIDEST = 64
+WIDEST = 32
 
 
 @dataclass(frozen=True)

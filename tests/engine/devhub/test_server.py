@@ -71,8 +71,9 @@ def test_in_the_foreground_until_interrupted(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stdout
-    endpoint, token, last = (process.stdout.readline().strip() for _ in range(3))
-    assert last == "# the token is demo's; Ctrl-C stops"
+    endpoint, token, xet, last = (process.stdout.readline().strip() for _ in range(4))
+    assert xet == "HF_HUB_DISABLE_XET=1"
+    assert last == "# Set these for the program that is to use this Hub. The token is demo's. Ctrl-C stops."
     headers = {"Authorization": f"Bearer {token.removeprefix('HF_TOKEN=')}"}
     url = f"{endpoint.removeprefix('HF_ENDPOINT=')}/api/whoami-v2"
     assert get_session().get(url, headers=headers).json()["name"] == "demo"

@@ -145,7 +145,7 @@ Nothing here has to be taken on trust: the recipe and the commits above decide e
 Whoever wants to do that needs the same local folders.
 
 ```sh
-hf download me/my-merge mergekit_config.yml --local-dir .
+hf download me/my-merge mergekit_config.yml merge.lock.json --local-dir .
 mergesmith merge mergekit_config.yml out
 ```
 

@@ -249,3 +249,41 @@ def test_merging_into_the_same_folder_many_times_keeps_no_file_open(out):
 
 def test_silent_is_silent():
     assert silent(Said("x")) is None
+
+
+def test_the_same_meaning_in_other_words_is_written_again_without_computing(home, out):
+    text = (home / "ties.yaml").read_text() + "# a comment\n"
+    (home / "renamed.yaml").write_text(text)
+    events = build(out, "renamed.yaml")
+    assert {type(event) for event in events} == {ShardKept, Said} or {type(event) for event in events} == {ShardKept}
+    assert (out / "mergekit_config.yml").read_text() == text
+    assert "# renamed\n" in (out / "README.md").read_text()
+
+
+def test_a_folder_where_a_file_is_to_be_made_stops_it_even_with_force(home, tmp_path):
+    out = tmp_path / "out"
+    (out / "README.md").mkdir(parents=True)
+    (out / "config.json").write_text("mine")
+    with pytest.raises(MergeError) as caught:
+        build(out, force=True)
+    assert str(caught.value) == (
+        f"{out / 'README.md'} is a folder, and a file of that name is to be made; move it away"
+    )
+    assert (out / "config.json").read_text() == "mine"
+
+
+def test_weights_pinned_by_their_header_are_not_taken_on_trust(home, tmp_path, monkeypatch):
+    """Large local weights may change without their pin: what was made from them before is made again."""
+    monkeypatch.setattr("engine.checkpoints.local.LARGEST_HASHED", 100)
+    out = tmp_path / "out"
+    build(out)
+    first = folders.contents(out)
+    victim = home / "alice" / "two" / "model-00001-of-00002.safetensors"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-2] + b"\x00\x3f")
+    try:
+        events = build(out)
+        assert not [event for event in events if isinstance(event, ShardKept)]
+        assert folders.contents(out)["merge.record.json"] != first["merge.record.json"]
+    finally:
+        victim.write_bytes(whole)

@@ -39,9 +39,19 @@ def test_a_changed_file_of_a_name_that_is_needed_stops_it():
 
 @pytest.mark.parametrize(
     "name",
-    ["model-00003-of-00003.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "x/y.pth", "q4.gguf"],
+    [
+        "model-00003-of-00003.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "x/y.pth",
+        "q4.gguf",
+        "adapter_config.json",
+        "chat_template.jinja",
+        "special_tokens_map.json",
+        "generation_config.json",
+    ],
 )
-def test_weights_of_others_always_stop_it(name):
+def test_what_a_reader_would_mix_up_with_the_model_always_stops_it(name):
     assert f"changed since: {name};" in refusal({name: "w"})
     assert decide({name: "w"}, force=True) == (name,)
 
