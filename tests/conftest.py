@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ from huggingface_hub import HfApi  # noqa: E402  only now: see above
 USERS = {"alice": "hf_alice_token", "bob": "hf_bob_token"}
 
 
+# A shell starts its background jobs with SIGINT ignored, and so would we start what the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A loaded machine is no failure, and a test that passes today passes tomorrow.
 hypothesis.settings.register_profile(
     "calm", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
