@@ -67,6 +67,7 @@ def build(
     elif models is not None:
         findings += checks.architectures(models, parsed.places, allowed=options.allow_crimes)[1]
         findings += checks.ranges(parsed.recipe, models, parsed.places)
+        findings += checks.sizes(models, parsed.places)
     raise RecipeError(path, _sorted(findings))
 
 

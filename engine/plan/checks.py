@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from engine.checkpoints.config import extra_layers
 from engine.checkpoints.side_files import is_tokenizer_file
 from engine.findings import error, note, warning
-from engine.plan.sections import range_findings
+from engine.plan.problems import Problems
+from engine.plan.sections import Member, range_findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from engine.findings import Finding
     from engine.plan.models import Models
     from engine.plan.plan import SideFile
-    from engine.plan.sections import Member, Section
+    from engine.plan.sections import Section
     from engine.publish.licences import Verdict
     from engine.recipe import Places, Recipe
 
@@ -26,6 +27,26 @@ def ranges(recipe: Recipe, models: Models, places: Places) -> list[Finding]:
     """Layer ranges that reach outside their models."""
     slices = recipe.slices or ()
     return [f for part in slices for source in part.sources for f in range_findings(source, models, places)]
+
+
+def sizes(models: Models, places: Places) -> list[Finding]:
+    """Models that do not fit the first one of their architecture: told even where the text has mistakes of its own.
+
+    A sound text is held against its models slice by slice instead.
+    """
+    problems = Problems(models, places)
+    first = models.checkpoints[0]
+    for number, (at, other) in enumerate(zip(models.mentions, models.checkpoints, strict=True)):
+        if other.pin.architecture == first.pin.architecture:
+            member = Member(number, 0, {}, _item(at))
+            for name in [name for name in first.tensors if name in other.tensors]:
+                problems.fits(name, (0, first.tensors[name].shape), (member, other.tensors[name].shape))
+    return problems.findings()
+
+
+def _item(at: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a list's entry stands whose ``model:`` stands at ``at``."""
+    return at[:-1] if at[-1:] == ("model",) else at
 
 
 def architectures(models: Models, places: Places, *, allowed: bool) -> tuple[frozenset[int], list[Finding]]:

@@ -462,3 +462,23 @@ def test_a_plan_takes_about_a_second(here):
 def test_a_target_that_is_no_name_is_refused_at_once(repo, run):
     expected = f"mergesmith: --repo {repo}: no repo on the Hub; expected NAMESPACE/NAME\n"
     assert run("plan", "r.yaml", "--repo", repo) == (1, "", expected)
+
+
+def test_a_mistake_in_the_text_hides_no_model_that_does_not_fit(run):
+    small = families.Shape(layers=2, width=32, vocab=40)
+    families.write_model(Path("small"), families.random_tensors(small, 3), families.config_of(small))
+    Path("two.yaml").write_text(
+        "models:\n"
+        "  - model: ./a\n"
+        "    parameters: {weight: 1, densty: 2}\n"
+        "  - model: ./small\n"
+        "    parameters: {weight: 1}\n"
+        "merge_method: linear\n"
+    )
+    status, out, err = run("plan", "two.yaml")
+    assert (status, out) == (2, "")
+    assert err == (
+        "two.yaml:3:29: `linear` has no parameter `densty`; it takes weight\n"
+        "two.yaml:4:5: ./small does not fit ./a: tensor 'lm_head.weight' is [40, 32] there and [32, 16] here "
+        "(and 20 more like it); merge models of the same size\n"
+    )
