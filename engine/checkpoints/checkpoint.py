@@ -154,3 +154,8 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{where} is not a JSON object; upload it again")
     return value
+
+
+def text_or_none(value: object) -> str | None:
+    """A card's value where it is text: what its front matter holds may be anything."""
+    return value if isinstance(value, str) else None

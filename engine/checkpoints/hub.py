@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from engine.checkpoints.checkpoint import INDEX, FilePin, Pin, join_headers, parse_json, weight_files
+from engine.checkpoints.checkpoint import INDEX, FilePin, Pin, join_headers, parse_json, text_or_none, weight_files
 from engine.checkpoints.config import architecture
 from engine.checkpoints.header import PREFIX, TensorInfo, header_length, parse_header
 from engine.checkpoints.side_files import is_pinned
@@ -43,17 +43,16 @@ class HubCheckpoint:
             read = list(pool.map(lambda name: self._header(name, files[name].size), weights))
         self.header_bytes = sum(small) + sum(nbytes for _, nbytes in read)
         self.tensors: Mapping[str, TensorInfo] = join_headers([header for header, _ in read], ref, index)
-        pinned = [f for f in model.files if is_pinned(f.name)]
         self.pin = Pin(
             ref=ref,
             kind="hub",
             repo=repo,
             revision=revision,
             commit=model.commit,
-            files=tuple(_file_pin(f) for f in pinned if not _stray(f.name, weights)),
-            license=_text(model.card.get("license")),
-            license_name=_text(model.card.get("license_name")),
-            license_link=_text(model.card.get("license_link")),
+            files=tuple(_file_pin(f) for f in model.files if is_pinned(f.name, weights)),
+            license=text_or_none(model.card.get("license")),
+            license_name=text_or_none(model.card.get("license_name")),
+            license_link=text_or_none(model.card.get("license_link")),
             gated=model.gated,
             private=model.private,
             architecture=architecture(self.config),
@@ -92,12 +91,3 @@ class HubCheckpoint:
 
 def _file_pin(file: HubFile) -> FilePin:
     return FilePin(file.name, file.size, f"sha256:{file.sha256}" if file.sha256 else f"git:{file.blob_id}")
-
-
-def _stray(name: str, weights: tuple[str, ...]) -> bool:
-    """Safetensors files that the index does not name are not part of the model."""
-    return name.endswith(".safetensors") and name not in weights
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

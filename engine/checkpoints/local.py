@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from engine.checkpoints.checkpoint import INDEX, FilePin, Pin, join_headers, parse_json, weight_files
+from engine.checkpoints.checkpoint import INDEX, FilePin, Pin, join_headers, parse_json, text_or_none, weight_files
 from engine.checkpoints.config import architecture
 from engine.checkpoints.header import PREFIX, TensorInfo, header_length, parse_header
 from engine.checkpoints.side_files import is_pinned
@@ -44,7 +44,7 @@ class LocalCheckpoint:
         self.tensors: Mapping[str, TensorInfo] = join_headers(parsed, ref, index)
         self.header_bytes = sum(PREFIX + len(text) for text in headers.values())
         self.header_bytes += sizes["config.json"] + (sizes[INDEX] if index is not None else 0)
-        pinned = {name: size for name, size in sizes.items() if is_pinned(name) and _counts(name, weights)}
+        pinned = {name: size for name, size in sizes.items() if is_pinned(name, weights)}
         files = tuple(FilePin(name, size, self._hash(name, size, headers)) for name, size in pinned.items())
         card = _front_matter(folder / "README.md")
         self.pin = Pin(
@@ -54,9 +54,9 @@ class LocalCheckpoint:
             revision=None,
             commit=None,
             files=files,
-            license=_text(card.get("license")),
-            license_name=_text(card.get("license_name")),
-            license_link=_text(card.get("license_link")),
+            license=text_or_none(card.get("license")),
+            license_name=text_or_none(card.get("license_name")),
+            license_link=text_or_none(card.get("license_link")),
             gated=False,
             private=False,
             architecture=architecture(self.config),
@@ -113,11 +113,6 @@ def _state(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _counts(name: str, weights: tuple[str, ...]) -> bool:
-    """Safetensors files that the index does not name are not part of the model."""
-    return not name.endswith(".safetensors") or name in weights
-
-
 def _front_matter(readme: Path) -> Mapping[str, Any]:
     """YAML block at the top of a card; empty where there is none that can be read."""
     if not readme.is_file():
@@ -130,7 +125,3 @@ def _front_matter(readme: Path) -> Mapping[str, Any]:
     except yaml.YAMLError:
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

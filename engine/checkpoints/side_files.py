@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
 TOKENIZER = (
     "tokenizer.json",
@@ -67,10 +67,15 @@ def side_files(names: Iterable[str], config: Mapping[str, Any], *, tokenizer: bo
     return tuple(sorted(wanted))
 
 
-def is_pinned(name: str) -> bool:
-    """Whether a parent's file can matter to a merge, and so belongs into its lock."""
+def is_pinned(name: str, weights: Container[str]) -> bool:
+    """Whether a parent's file can matter to a merge, and so belongs into its lock.
+
+    Safetensors files other than ``weights`` are not part of the model.
+    """
     if "/" in name:
         return False
-    if name in {"config.json", "model.safetensors.index.json"} or name.endswith((".safetensors", ".py")):
+    if name.endswith(".safetensors"):
+        return name in weights
+    if name in {"config.json", "model.safetensors.index.json"} or name.endswith(".py"):
         return True
     return is_tokenizer_file(name) or any(fnmatch(name, pattern) for pattern in OTHERS)

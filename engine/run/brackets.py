@@ -6,7 +6,6 @@ is, there is no answer, and the caller goes the long way.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -113,8 +112,8 @@ def _look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Brack
             found = (distance.abs() <= bracket.reach).nonzero().squeeze(1)
             near = distance[found]
             larger = float(distance.sign_().clamp_min_(0.0).sum())
-            # Where something is no number there is no answer here.
-            above[number] += HOPELESS if math.isnan(larger) else int(larger) - int((near > 0).sum())
+            # The sign of what is no number is 0: it counts for nothing here, and the result is refused for it.
+            above[number] += int(larger) - int((near > 0).sum())
             inside[number].append(values[found])
     return above, [Inside(*torch.unique(torch.cat(parts), return_counts=True)) for parts in inside]
 
