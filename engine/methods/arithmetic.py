@@ -19,3 +19,20 @@ def weighted_sum(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     for tensor, weight in zip(tensors[1:], weights[1:], strict=True):
         total += tensor * weight
     return total
+
+
+def row_totals(rows: Tensor) -> Tensor:
+    """Total of each row of a float64 matrix of at least one column, shape ``(rows,)``.
+
+    Pairwise, as if zeros filled the width up to a power of two: the right half is added to the left one until one
+    column is left. Additions of two numbers in a fixed order, so no bit depends on the processor.
+    """
+    while rows.shape[1] > 1:
+        half = 1 << (rows.shape[1] - 1).bit_length() - 1
+        left, right = rows[:, :half], rows[:, half:]
+        if right.shape[1] == half:
+            rows = left + right
+        else:
+            rows = left.clone()
+            rows[:, : right.shape[1]] += right
+    return rows.squeeze(1)

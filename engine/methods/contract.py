@@ -65,14 +65,16 @@ class Mix:
     @property
     def size(self) -> int:
         """Number of elements."""
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
+        return math.prod(self.shape)
+
+    @property
+    def row(self) -> int:
+        """Elements of one row along the last dimension; a vector is one row, and so is a single number."""
+        return self.shape[-1] if self.shape else 1
 
 
 class Chunk(Protocol):
-    """A run of consecutive elements of one output tensor, in float64.
+    """A run of consecutive elements of one output tensor, in float64: whole rows, where the method asks for those.
 
     ``models`` has one flat tensor per source, in recipe order
     without the base: weights, or task vectors where the method takes those. A method may overwrite
@@ -94,8 +96,8 @@ class Chunk(Protocol):
         """The base's elements; only where the mix has a base."""
         ...
 
-    def bernoulli(self, source: int, probability: float) -> Tensor:
-        """Draw for each element of ``source``: 1.0 with ``probability`` and 0.0 otherwise, float64."""
+    def bernoulli(self, source: int, probability: float | Tensor) -> Tensor:
+        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0; float64."""
         ...
 
 
@@ -103,7 +105,25 @@ class Chunk(Protocol):
 class Sums:
     """A measure: the total, over the whole tensor, of each elementwise term.
 
-    Added pairwise over fixed blocks, so that chunks and threads change no bit. Yields ``tuple[float, ...]``.
+    Added pairwise over fixed blocks (rows, where a method asks for whole ones), so that chunks and threads change
+    no bit. Yields ``tuple[float, ...]``.
+    """
+
+    terms: Callable[[Chunk], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A measure: some values for each row (of ``Method.row`` elements). Yields ``tuple[Tensor, ...]``: by row."""
+
+    values: Callable[[Chunk], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A measure: the total of each elementwise term over all rows (of ``Method.row`` elements), for each place in them.
+
+    Rows are added one after the other, in order. Yields ``tuple[Tensor, ...]`` of ``Method.row`` elements each.
     """
 
     terms: Callable[[Chunk], tuple[Tensor, ...]]
@@ -153,11 +173,11 @@ class Cuts:
 
 
 SUMS_SWEEPS = 1
-"""How many times the whole tensor is read for ``Sums``."""
+"""How many times the whole tensor is read for ``Sums``, ``Rows`` or ``Columns``."""
 CUTS_SWEEPS = 7
 """How many times the whole tensor is read for ``Cuts``, at most."""
 
-Measure = Sums | Cuts
+Measure = Sums | Rows | Columns | Cuts
 Blend = Callable[[Chunk], "Tensor"]
 Steps = Generator[Measure, Any, Blend]
 
@@ -172,14 +192,30 @@ def no_sweeps(_mix: Mix) -> int:
     return 0
 
 
+def any_run(_mix: Mix) -> int:
+    """The usual answer to ``Method.row``."""
+    return 1
+
+
+def last_dimension(mix: Mix) -> int:
+    """The answer to ``Method.row`` of a method that looks at rows along the last dimension."""
+    return max(mix.row, 1)
+
+
+def nothing_to_say(_mix: Mix) -> str | None:
+    """The usual answer to ``Method.warning``."""
+    return None
+
+
 @dataclass(frozen=True)
 class Method:
     """A merge method, as its file declares it.
 
     ``steps`` yields measures, is sent what they measured, and returns the blend. ``sweeps`` tells, before any
-    weight is read, how many times those measures may read the whole tensor. ``verbatim`` says that the output
-    *is* its only input, so that bytes may be copied. ``inert`` names parameters that mergekit accepts
-    without effect here.
+    weight is read, how many times those measures may read the whole tensor. ``row`` says what chunks are cut into:
+    a whole number of runs of that many elements (1: anywhere). ``verbatim`` says that the output *is* its only input,
+    so that bytes may be copied. ``warning`` tells of parameters that are not used as they are given. ``inert`` names
+    parameters that mergekit accepts without effect here.
     """
 
     name: str
@@ -191,5 +227,7 @@ class Method:
     parameters: type[ParameterSet]
     steps: Callable[[Mix], Steps]
     sweeps: Callable[[Mix], int] = no_sweeps
+    row: Callable[[Mix], int] = any_run
     verbatim: Callable[[Mix], bool] = never
+    warning: Callable[[Mix], str | None] = nothing_to_say
     inert: frozenset[str] = field(default_factory=frozenset)

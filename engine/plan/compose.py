@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.checkpoints.dtypes import MERGED, promoted
 from engine.checkpoints.layout import is_derived, is_embedding, is_head
 from engine.plan.fit import account, check_fit
-from engine.plan.plan import Input, OutputTensor
+from engine.plan.plan import Input, Mixture, OutputTensor
 from engine.plan.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -177,19 +177,19 @@ def _tensor(
     reading = reading_of(
         sum(item.nbytes for item in inputs), sweeps, options, arithmetic=arithmetic, copied=copied, remote=remote
     )
-    return OutputTensor(
+    mixture = Mixture(
+        stage="",
         name=slot.name,
-        dtype=dtype,
-        shape=stored[0].shape,
-        layer=slot.layer,
+        seed=recipe.seed,
         method=method.name,
         base=inputs[0] if has_base else None,
         sources=inputs[1:] if has_base else inputs,
         parameters=_plain(mix.parameters),
         source_parameters=tuple(_plain(source) for source in mix.sources),
-        reading=reading,
+        row=method.row(mix),
         sweeps=sweeps,
     )
+    return OutputTensor(slot.name, dtype, stored[0].shape, slot.layer, mixture, reading)
 
 
 def _plain(parameters: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any method's parameter set

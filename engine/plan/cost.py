@@ -10,10 +10,12 @@ from engine.plan.plan import Cost, MiB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.plan.plan import Options, OutputTensor, Shard
+    from engine.plan.plan import Mixture, Options, OutputTensor, Shard
 
 SPAN = 2**20
 """Elements that one thread reads, blends and writes at a time."""
+ROWS = 2**20
+"""The same where rows stay together, at least one row."""
 CHUNK = 2**16
 """Elements that one arithmetic operation works on: float64 of it stays in a core's cache."""
 INTERPRETER = 300 * MiB
@@ -37,11 +39,28 @@ def cost_of(tensors: Sequence[OutputTensor], shards: Sequence[Shard], options: O
     )
 
 
+def rows_span(run: int) -> int:
+    """Elements of a span where ``run`` of them stay together: as many whole rows as ``ROWS`` has, at least one.
+
+    Totals over columns are added span by span, so this is part of the numerics.
+    """
+    return max(ROWS // run, 1) * run
+
+
 def _memory(tensor: OutputTensor, options: Options) -> int:
     """Bytes that one tensor needs: what is held of it, and each thread's span and chunks."""
     held = tensor.bytes_in if tensor.reading == "hold" else 0
-    held += min(BRACKETS, 16 * tensor.size) if tensor.sweeps >= CUTS_SWEEPS else 0
-    elements = max(tensor.size, 1)
-    span = min(SPAN, elements) * (tensor.bytes_in + tensor.nbytes) // elements
-    chunks = 8 * min(CHUNK, elements) * (len(tensor.inputs) + TEMPORARIES)
+    held += min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
+    elements, run = max(tensor.size, 1), tensor.mixture.run
+    span = min(SPAN if run == 1 else rows_span(run), elements) * (tensor.bytes_in + tensor.nbytes) // elements
+    chunks = 8 * min(max(CHUNK, run), elements) * (_operands(tensor.mixture) + TEMPORARIES)
     return held + options.threads * (span + chunks)
+
+
+def _most_sweeps(mixture: Mixture) -> int:
+    return max(mixture.sweeps, *map(_most_sweeps, mixture.inner)) if mixture.inner else mixture.sweeps
+
+
+def _operands(mixture: Mixture) -> int:
+    """Float64 chunks that are there at once: the operands, and those of one mixture among them at a time."""
+    return len(mixture.operands) + max(map(_operands, mixture.inner), default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,20 +56,68 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """How one tensor's values come about: a method over stored tensors, or over the mixtures of another stage.
+
+    ``stage``, ``name`` and ``seed`` key its random streams. ``dtype`` is what values are rounded to before another
+    mixture takes them; None, as for the result itself, means that they go on as they are, in float64. ``row`` and
+    ``sweeps`` are the method's answers.
+    """
+
+    stage: str
+    name: str
+    seed: int
+    method: str
+    base: Input | Mixture | None
+    sources: tuple[Input | Mixture, ...]
+    parameters: Mapping[str, Any]
+    source_parameters: tuple[Mapping[str, Any], ...]
+    row: int = 1
+    sweeps: int = 0
+    dtype: str | None = None
+
+    @property
+    def operands(self) -> tuple[Input | Mixture, ...]:
+        """What it is mixed of, the base first where there is one."""
+        return self.sources if self.base is None else (self.base, *self.sources)
+
+    @property
+    def inner(self) -> tuple[Mixture, ...]:
+        """The mixtures among its operands."""
+        return tuple(item for item in self.operands if isinstance(item, Mixture))
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """All stored tensors below, each once."""
+        below = ((item,) if isinstance(item, Input) else item.inputs for item in self.operands)
+        return tuple(dict.fromkeys(chain.from_iterable(below)))
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of all stored tensors below, each counted once."""
+        return sum(item.nbytes for item in self.inputs)
+
+    @property
+    def bytes_measured(self) -> int:
+        """Bytes that its measures read, and those of the mixtures below, where nothing is kept between them."""
+        return self.sweeps * self.bytes_in + sum(item.bytes_measured for item in self.inner)
+
+    @property
+    def run(self) -> int:
+        """What chunks are cut into: whole rows of all methods. Rows of one tensor divide each other."""
+        return max(self.row, *(item.run for item in self.inner)) if self.inner else self.row
+
+
+@dataclass(frozen=True)
 class OutputTensor:
-    """One tensor of the result, with its method, its inputs and its resolved parameters."""
+    """One tensor of the result: what it is mixed of, and how its inputs are read."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     layer: int | None
-    method: str
-    base: Input | None
-    sources: tuple[Input, ...]
-    parameters: Mapping[str, Any]
-    source_parameters: tuple[Mapping[str, Any], ...]
+    mixture: Mixture
     reading: Reading
-    sweeps: int
 
     @property
     def size(self) -> int:
@@ -82,18 +131,18 @@ class OutputTensor:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """All inputs, the base first where there is one."""
-        return self.sources if self.base is None else (self.base, *self.sources)
+        """All stored tensors that go in, each once."""
+        return self.mixture.inputs
 
     @property
     def bytes_in(self) -> int:
         """Bytes of all inputs, each counted once."""
-        return sum(item.nbytes for item in self.inputs)
+        return self.mixture.bytes_in
 
     @property
     def bytes_read(self) -> int:
         """Bytes that will be read from the models."""
-        return self.bytes_in * (1 + self.sweeps if self.reading == "again" else 1)
+        return self.bytes_in + (self.mixture.bytes_measured if self.reading == "again" else 0)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,6 @@ class TensorChunk:
             raise LookupError("this mix has no base")
         return self._base
 
-    def bernoulli(self, source: int, probability: float) -> Tensor:
-        """Draw for each element of ``source``: 1.0 with ``probability`` and 0.0 otherwise, float64."""
+    def bernoulli(self, source: int, probability: float | Tensor) -> Tensor:
+        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0; float64."""
         return bernoulli(self._keys[source], probability, self.start, self.size)

@@ -68,27 +68,27 @@ def _fetch(workers: Workers, fills: Sequence[Fill], outs: Sequence[memoryview]) 
 @contextmanager
 def opened(
     tensor: OutputTensor, checkpoints: Sequence[Checkpoint], workers: Workers, scratch: Path
-) -> Iterator[list[Stored]]:
-    """Give access to the inputs of ``tensor``, the base first, as its plan says; forget them at the end.
+) -> Iterator[dict[Input, Stored]]:
+    """Give access to the inputs of ``tensor`` as its plan says; forget them at the end.
 
     ``scratch`` is the folder for a spool file, which has no name there and so cannot be left behind.
     """
-    infos = [checkpoints[item.model].tensors[item.tensor] for item in tensor.inputs]
-    fills = [_filler(checkpoints[item.model], info) for item, info in zip(tensor.inputs, infos, strict=True)]
+    inputs = tensor.inputs
+    fills = [_filler(checkpoints[item.model], checkpoints[item.model].tensors[item.tensor]) for item in inputs]
     if tensor.reading == "hold":
-        buffers = [memoryview(bytearray(item.nbytes)) for item in tensor.inputs]
+        buffers = [memoryview(bytearray(item.nbytes)) for item in inputs]
         _fetch(workers, fills, buffers)
-        yield [_held(item, buffer) for item, buffer in zip(tensor.inputs, buffers, strict=True)]
+        yield {item: _held(item, buffer) for item, buffer in zip(inputs, buffers, strict=True)}
     elif tensor.reading == "spool":
         with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
-            yield _spooled(tensor, fills, workers, file.fileno())
+            yield _spooled(inputs, fills, workers, file.fileno())
     else:
-        yield [_reading(item, fill) for item, fill in zip(tensor.inputs, fills, strict=True)]
+        yield {item: _reading(item, fill) for item, fill in zip(inputs, fills, strict=True)}
 
 
-def _spooled(tensor: OutputTensor, fills: Sequence[Fill], workers: Workers, file: int) -> list[Stored]:
+def _spooled(inputs: Sequence[Input], fills: Sequence[Fill], workers: Workers, file: int) -> dict[Input, Stored]:
     starts, total = [], 0
-    for item in tensor.inputs:
+    for item in inputs:
         starts.append(total)
         total += item.nbytes
     reserve(file, total)
@@ -101,11 +101,11 @@ def _spooled(tensor: OutputTensor, fills: Sequence[Fill], workers: Workers, file
 
     pieces = [
         (number, begin, min(PIECE, item.nbytes - begin))
-        for number, item in enumerate(tensor.inputs)
+        for number, item in enumerate(inputs)
         for begin in range(0, item.nbytes, PIECE)
     ]
     workers.run(move, pieces)
-    return [_reading(item, _fill_from(file, start)) for item, start in zip(tensor.inputs, starts, strict=True)]
+    return {item: _reading(item, _fill_from(file, start)) for item, start in zip(inputs, starts, strict=True)}
 
 
 def _fill_from(file: int, start: int) -> Fill:

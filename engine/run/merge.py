@@ -78,7 +78,6 @@ def _shard(
                 models.checkpoints,
                 workers,
                 path.parent,
-                plan.recipe.seed,
                 lambda begin, data, n=number, t=tensor: writer.write(n, t, begin, data),  # type: ignore[misc]
                 chunk=chunk,
             )

@@ -47,13 +47,15 @@ def words(key: bytes, start: int, count: int) -> Tensor:
     return drawn.bitwise_xor_(_shifted(drawn, _LAST_SHIFT))
 
 
-def bernoulli(key: bytes, probability: float, start: int, count: int) -> Tensor:
-    """Draw ``count`` float64 values from element ``start`` on: 1 with ``probability`` (to 2⁻³²), else 0."""
-    below = round(probability * RANGE)
-    if below >= RANGE:
+def bernoulli(key: bytes, probability: float | Tensor, start: int, count: int) -> Tensor:
+    """Draw ``count`` float64 values from element ``start`` on: 1 with ``probability`` (to 2⁻³²), else 0.
+
+    The probability is one for all, or a float64 tensor with one for each.
+    """
+    if isinstance(probability, Tensor):
+        below = probability.mul(RANGE).round_().sub_(RANGE // 2)
+        return below.sub_(words(key, start, count)).sign_().clamp_min_(0.0)
+    threshold = round(probability * RANGE)
+    if threshold >= RANGE:
         return torch.ones(count, dtype=torch.float64)
-    return words(key, start, count).lt(_signed_threshold(below)).double()
-
-
-def _signed_threshold(below: int) -> int:
-    return below - RANGE // 2
+    return words(key, start, count).lt(threshold - RANGE // 2).double()

@@ -1,4 +1,4 @@
-"""Totals in a fixed order: pairwise over blocks of 2¹² elements, then pairwise over the blocks.
+"""Totals in a fixed order: pairwise over blocks of 2¹² elements (or over rows), then pairwise over the blocks.
 
 Only float64 additions of two numbers at a time, so the result does not depend on where chunks end, on threads, or
 on the width of the processor's vectors.
@@ -6,32 +6,44 @@ on the width of the processor's vectors.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+from engine.methods.arithmetic import row_totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BLOCK = 2**12
 
 
-def block_totals(terms: Tensor) -> Tensor:
-    """Total of each block of a flat float64 tensor; the last block may be short. Shape ``(ceil(n / BLOCK),)``."""
-    count = -(-terms.numel() // BLOCK)
-    if terms.numel() != count * BLOCK:
-        terms = torch.nn.functional.pad(terms, (0, count * BLOCK - terms.numel()))
-    return _halved(terms.view(count, BLOCK)).squeeze(1)
+def block_totals(terms: Tensor, block: int = BLOCK) -> Tensor:
+    """Total of each block of a flat float64 tensor; the last block may be short. Shape ``(ceil(n / block),)``."""
+    count = -(-terms.numel() // block)
+    if terms.numel() != count * block:
+        terms = torch.nn.functional.pad(terms, (0, count * block - terms.numel()))
+    return row_totals(terms.view(count, block))
 
 
-def _halved(rows: Tensor) -> Tensor:
-    """Add the right half of each row to the left one until one column is left; widths are powers of two."""
-    while rows.shape[1] > 1:
-        half = rows.shape[1] // 2
-        rows = rows[:, :half] + rows[:, half:]
-    return rows
+def column_totals(parts: Iterable[tuple[Tensor, ...]], row: int) -> tuple[Tensor, ...]:
+    """Totals over all rows (of ``row`` elements) of each of the flat tensors that ``parts`` are made of.
+
+    Rows are added one after the other, so it does not matter where a part ends.
+    """
+    totals: list[Tensor] = []
+    for part in parts:
+        rows = [term.view(-1, row) for term in part]
+        totals = totals or [torch.zeros(row, dtype=torch.float64) for _ in rows]
+        for own, more in zip(totals, rows, strict=True):
+            for one in more:
+                own.add_(one)
+    return tuple(totals)
 
 
 def total(blocks: Tensor) -> float:
     """Total of all blocks' totals."""
     if blocks.numel() == 0:
         return 0.0
-    width = 1 << (blocks.numel() - 1).bit_length()
-    padded = torch.nn.functional.pad(blocks, (0, width - blocks.numel()))
-    return float(_halved(padded.view(1, width)))
+    return float(row_totals(blocks.view(1, -1)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.plan.plan import Mixture
+
 if TYPE_CHECKING:
-    from engine.plan.plan import OutputTensor, Plan
+    from engine.plan.plan import Input, OutputTensor, Plan
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ROLES = ("attention", "mlp", "other")
@@ -51,11 +53,15 @@ def _labels(plan: Plan) -> list[str]:
 
 
 def _values(plan: Plan, tensor: OutputTensor) -> dict[str, float]:
-    if "t" in tensor.parameters:
-        return {"t": float(tensor.parameters["t"])}
-    weights = [values.get("weight", 1.0) for values in tensor.source_parameters]
-    names = [plan.models[item.model].ref for item in tensor.sources]
+    if "t" in tensor.mixture.parameters:
+        return {"t": float(tensor.mixture.parameters["t"])}
+    weights = [values.get("weight", 1.0) for values in tensor.mixture.source_parameters]
+    names = [_name(plan, item) for item in tensor.mixture.sources]
     return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
+
+
+def _name(plan: Plan, item: Input | Mixture) -> str:
+    return item.stage if isinstance(item, Mixture) else plan.models[item.model].ref
 
 
 def _by_role(plan: Plan, label: str) -> dict[str, tuple[float | None, ...]]:

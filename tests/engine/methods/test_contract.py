@@ -23,3 +23,8 @@ def test_a_cut_selects_what_is_larger_and_equals_up_to_its_last_index(value, las
 @pytest.mark.parametrize(("shape", "size"), [((), 1), ((0, 3), 0), ((4, 3), 12)])
 def test_a_mix_counts_its_elements(shape, size):
     assert Mix(shape, (), NoParameters(), has_base=False).size == size
+
+
+@pytest.mark.parametrize(("shape", "row"), [((), 1), ((7,), 7), ((4, 3), 3), ((2, 4, 5), 5)])
+def test_a_row_runs_along_the_last_dimension(shape, row):
+    assert Mix(shape, (), NoParameters(), has_base=False).row == row

@@ -9,66 +9,7 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
-
-from engine.methods import METHODS
-from engine.methods.contract import Cut, Cuts, Mix, Sums
-
-
-class WholeChunk:
-    """All elements of a tensor at once."""
-
-    def __init__(self, models, base, keeps):
-        self.models = tuple(torch.tensor(model, dtype=torch.float64) for model in models)
-        self._base = None if base is None else torch.tensor(base, dtype=torch.float64)
-        self._keeps = keeps
-
-    @property
-    def base(self):
-        return self._base
-
-    @property
-    def start(self):
-        return 0
-
-    def bernoulli(self, source, probability):
-        return torch.tensor(self._keeps[source], dtype=torch.float64)
-
-
-def measured(measure, chunk):
-    """Measure by the definition: sums in Python, cuts by a full sort."""
-    if isinstance(measure, Sums):
-        return tuple(math.fsum(term.tolist()) for term in measure.terms(chunk))
-    assert isinstance(measure, Cuts)
-    cuts = []
-    for magnitudes, keep in zip(measure.magnitudes(chunk), measure.keep, strict=True):
-        order = sorted(range(magnitudes.numel()), key=lambda i: (-float(magnitudes[i]), i))
-        cuts.append(Cut(float(magnitudes[order[keep - 1]]), order[keep - 1]))
-    return tuple(cuts)
-
-
-def merged(name, models, base=None, sources=None, keeps=(), **parameters):
-    """Run a method on plain lists; returns the result and how many measures it took."""
-    method = METHODS[name]
-    if method.inputs.task_vectors:
-        models = [[x - b for x, b in zip(model, base, strict=True)] for model in models]
-    sources = sources if sources is not None else [{} for _ in models]
-    mix = Mix(
-        (len(models[0]),),
-        tuple(method.source_parameters(**source) for source in sources),
-        method.parameters(**parameters),
-        base is not None,
-    )
-    chunk = WholeChunk(models, base, keeps)
-    steps, count = method.steps(mix), 0
-    try:
-        measure = next(steps)
-        while True:
-            count += 1
-            measure = steps.send(measured(measure, chunk))
-    except StopIteration as stop:
-        assert (count == 0) == (method.sweeps(mix) == 0)
-        return stop.value(chunk).tolist()
+from by_hand import merged
 
 
 def test_linear_divides_by_the_sum_of_weights():

@@ -282,7 +282,7 @@ def test_layers_that_predict_further_tokens_keep_their_place(bench):
         bench.model(name, tensors, num_nextn_predict_layers=1)
     plan = bench.plan(two(t="[0, 1]"))
     assert plan.layers == 4
-    t = {tensor.name: tensor.parameters["t"] for tensor in plan.tensors}
+    t = {tensor.name: tensor.mixture.parameters["t"] for tensor in plan.tensors}
     assert t["model.layers.3.mlp.up_proj.weight"] == 1
     assert t["model.layers.4.mlp.up_proj.weight"] == 0
     assert t.keys() == a.keys()

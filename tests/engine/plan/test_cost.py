@@ -12,7 +12,7 @@ from engine.events import silent
 from engine.hub_client import Hub
 from engine.plan.compose import reading_of
 from engine.plan.cost import INTERPRETER, cost_of
-from engine.plan.plan import Input, Options, OutputTensor, Shard
+from engine.plan.plan import Input, Mixture, Options, OutputTensor, Shard
 
 SHAPE = families.Shape(layers=4)
 BYTES = 17696
@@ -125,7 +125,8 @@ def test_bytes_fetched_from_a_hub(bench, hub, text, options, times, reading):
 
 def tensor(reading, sweeps, inputs=2, size=1000, dtype="bfloat16"):
     items = tuple(Input(i, "x", dtype, size * 2) for i in range(inputs))
-    return OutputTensor("x", dtype, (size,), None, "slerp", None, items, {}, (), reading, sweeps)
+    mixture = Mixture("", "x", 0, "slerp", None, items, {}, (), sweeps=sweeps)
+    return OutputTensor("x", dtype, (size,), None, mixture, reading)
 
 
 def test_peaks_are_the_largest_tensors_and_shards():

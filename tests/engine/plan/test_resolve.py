@@ -18,11 +18,11 @@ def plan(bench):
 
 
 def values(plan, name="t"):
-    return {tensor.name: tensor.parameters[name] for tensor in plan.tensors}
+    return {tensor.name: tensor.mixture.parameters[name] for tensor in plan.tensors}
 
 
 def weights(plan):
-    return {tensor.name: [source["weight"] for source in tensor.source_parameters] for tensor in plan.tensors}
+    return {tensor.name: [source["weight"] for source in tensor.mixture.source_parameters] for tensor in plan.tensors}
 
 
 def slerp(t):
@@ -82,7 +82,7 @@ parameters: {weight: 4, normalize: false}
     assert found[f"model.layers.0.{Q}"] == [3, 2]
     assert found[f"model.layers.0.{NORM}"] == [4, 2]
     assert found[f"model.layers.2.{UP}"] == [4, 4]
-    densities = {t.layer: {source["density"] for source in t.source_parameters} for t in made.tensors}
+    densities = {t.layer: {source["density"] for source in t.mixture.source_parameters} for t in made.tensors}
     # before the layers the first slice counts, after them the last one, which None stands for last
     assert densities == {0: {0.5}, 1: {0.5}, 2: {1.0}, 3: {1.0}, None: {1.0}}
     assert set(values(made, "normalize").values()) == {False}

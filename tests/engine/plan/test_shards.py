@@ -9,12 +9,12 @@ import families
 import pytest
 from safetensors import safe_open
 
-from engine.plan.plan import OutputTensor
+from engine.plan.plan import Mixture, OutputTensor
 from engine.plan.shards import index_of, shards_of
 
 
 def tensor(name, dtype, *shape):
-    return OutputTensor(name, dtype, shape, None, "linear", None, (), {}, (), "stream", 0)
+    return OutputTensor(name, dtype, shape, None, Mixture("", name, 0, "linear", None, (), {}, ()), "stream")
 
 
 # 40, 12, 24, 3 and 8 bytes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from engine.checkpoints.header import TensorInfo
-from engine.plan.plan import Input, OutputTensor
+from engine.plan.plan import Input, Mixture, OutputTensor
 from engine.run import inputs as module
 from engine.run.inputs import opened
 from engine.run.workers import Workers
@@ -37,13 +37,14 @@ def checkpoints():
 
 def tensor(reading: str) -> OutputTensor:
     sources = tuple(Input(i, "w", dtype, size) for i, (dtype, size) in enumerate((("bfloat16", 80), ("float32", 160))))
-    return OutputTensor("w", "float32", (40,), None, "linear", None, sources, {}, (), reading, 1)
+    return OutputTensor("w", "float32", (40,), None, Mixture("", "w", 0, "linear", None, sources, {}, ()), reading)
 
 
 @pytest.mark.parametrize(("reading", "times"), [("stream", 2), ("again", 2), ("hold", 1), ("spool", 1)])
 def test_twice_over_all_elements(checkpoints, tmp_path, monkeypatch, reading, times):
     monkeypatch.setattr(module, "PIECE", 48)
-    with Workers(2) as workers, opened(tensor(reading), checkpoints, workers, tmp_path) as inputs:
+    with Workers(2) as workers, opened(tensor(reading), checkpoints, workers, tmp_path) as by_input:
+        inputs = list(by_input.values())
         for _ in range(2):
             for begin, end in ((0, 7), (7, 40)):
                 assert bytes(inputs[0](begin, end)) == checkpoints[0].data[2 * begin : 2 * end]

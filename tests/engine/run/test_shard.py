@@ -12,13 +12,13 @@ import pytest
 from safetensors.numpy import load_file
 
 from engine.errors import MergeError
-from engine.plan.plan import OutputTensor
+from engine.plan.plan import Mixture, OutputTensor
 from engine.plan.shards import shards_of
 from engine.run.shard import ShardWriter
 
 
 def output(name: str, dtype: str, *shape: int) -> OutputTensor:
-    return OutputTensor(name, dtype, shape, None, "linear", None, (), {}, (), "stream", 0)
+    return OutputTensor(name, dtype, shape, None, Mixture("", name, 0, "linear", None, (), {}, ()), "stream")
 
 
 TENSORS = (output("a", "float32", 3), output("empty", "float32", 0, 2), output("b", "float64", 2, 2))

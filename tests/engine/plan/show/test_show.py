@@ -209,7 +209,7 @@ def nasty(plan):
     finding = Finding("x", "warning", NASTY, NASTY, 1, 1)
     verdict = replace(plan.licence, license=NASTY)
     side = tuple(replace(file, name=NASTY) for file in plan.side_files)
-    stack = tuple(replace(t, parameters={}, source_parameters=({},)) for t in plan.tensors)
+    stack = tuple(replace(t, mixture=replace(t.mixture, parameters={}, source_parameters=({},))) for t in plan.tensors)
     return replace(
         plan, models=pins, findings=(finding,), licence=verdict, side_files=side, title=NASTY, path=NASTY, tensors=stack
     )
