@@ -233,6 +233,30 @@ def card(out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that `m
     typer.echo(f"wrote {commands.card(out)}")
 
 
+@app.command(cls=Command, short_help="Check a finished model against its record.")
+def verify(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A folder, or NAMESPACE/NAME[@REVISION] on the Hub.")],
+    *,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=0, help="Compute N tensors again and compare their bytes.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Which tensors --sample draws.")] = 0,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the whole model again and compare.")] = False,
+    memory: Memory = "256MiB",
+    disk: Disk = None,
+    threads: Threads = CORES,
+    events: Events = None,
+    quiet: Quiet = False,
+) -> None:
+    """Check a finished model against its record: every file's hash, and where asked for its weights."""
+    from engine import commands  # noqa: PLC0415 - keeps `--help` quick
+
+    options = _options("5GB", memory, disk, threads, allow_crimes=True, copy_tokenizer=True)
+    with _reporting(events, quiet=quiet) as report:
+        answer = commands.verify(target, open_hub, options, report, sample=sample, seed=seed, rebuild=rebuild)
+    typer.echo(answer)
+
+
 @app.command(cls=Command, short_help="List the merge methods, or show one.")
 def methods(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One method, with its parameters.")] = None,
@@ -349,7 +373,7 @@ def _lines(problem: Exception) -> str:
     if isinstance(problem, RecipeError):
         return "\n".join(f.line_for(problem.path) for f in problem.findings if f.level == "error")
     if isinstance(problem, MergesmithError):
-        return f"mergesmith: {problem}"
+        return "\n".join(f"mergesmith: {line}" for line in str(problem).split("\n"))
     if (usage := _usage(problem)) is not None:
         return usage
     if isinstance(problem, OSError) and problem.filename is not None:

@@ -16,7 +16,7 @@ from engine.plan.build import build
 from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path, lock_text, parse_lock
 from engine.publish.lineage import LOCK, RECIPE
 from engine.publish.record import RECORD, read_record
-from engine.recipe import meaning, parse
+from engine.recipe import is_repo, meaning, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
     from engine.publish.hub import Target
+    from engine.publish.subject import Subject
 
 TOP = Place(1, 1)
 
@@ -210,3 +211,51 @@ def card(out: Path) -> Path:
     readme = out / "README.md"
     readme.write_text(render(facts_from(read_record(path.read_bytes(), str(path)))), encoding="utf-8")
     return readme
+
+
+def verify(
+    target: str,
+    open_hub: Callable[[], Hub],
+    options: Options,
+    report: Report,
+    *,
+    sample: int = 0,
+    seed: int = 0,
+    rebuild: bool = False,
+) -> str:
+    """Check a finished model, a folder or ``namespace/name[@revision]``, against its record; returns what was found.
+
+    ``sample`` tensors, drawn by ``seed``, are computed again from the locked parents and compared byte by byte; with
+    ``rebuild`` the whole model is. ``VerifyError`` with every difference.
+    """
+    from engine.publish import verify as room  # noqa: PLC0415 - the other commands need none of it
+
+    subject = _subject(target, open_hub)
+    verified = room.check_files(subject)
+    answer = f"{subject.where}: all {len(verified.record['files'])} files are what its record says"
+    if not (sample or rebuild):
+        return f"{answer}; to compute weights again, pass --sample N or --rebuild"
+    local = options.local and not hasattr(subject, "commit")
+    plan, models = room.plan_again(subject, verified, open_hub, replace(options, local=local, allow_crimes=True))
+    if rebuild:
+        differences = room.compare_all(subject, plan, models, report, options.threads)
+        what = f"all {len(plan.tensors)} tensors"
+    else:
+        tensors = room.chosen(plan, sample, seed)
+        differences = room.compare_sample(subject, models, tensors, options.threads)
+        what = f"{len(tensors)} of {len(plan.tensors)} tensors"
+    if differences:
+        raise room.VerifyError(subject.where, differences)
+    return f"{answer}, and {what}, made again from the locked parents, have the same bytes"
+
+
+def _subject(target: str, open_hub: Callable[[], Hub]) -> Subject:
+    from engine.publish.subject import FolderSubject, HubSubject  # noqa: PLC0415 - as above
+
+    folder = Path(target)
+    if folder.is_dir():
+        return FolderSubject(folder)
+    repo, at, revision = target.partition("@")
+    if not is_repo(repo) or (at and not revision):
+        raise MergeError(f"{target}: no such folder, and no name on the Hub; expected a folder or namespace/name")
+    return HubSubject(open_hub(), repo, revision or None)

@@ -143,22 +143,13 @@ class Cut:
     def selects(self, magnitudes: Tensor, start: int) -> Tensor:
         """Mask of the selected ones of the elements from flat index ``start`` on: 1.0 and 0.0, float64.
 
-        Made of differences and signs: torch takes four times as long for a comparison and a boolean mask.
+        Compared in place of a copy: torch takes several times as long for a mask of booleans.
         """
-        equals = min(max(self.last + 1 - start, 0), magnitudes.numel())
-        if equals == magnitudes.numel():
-            return _beyond(magnitudes, self._just_below)
-        selected = _beyond(magnitudes, self.value)
-        selected[:equals] = _beyond(magnitudes[:equals], self._just_below)
+        equals = max(self.last + 1 - start, 0)
+        selected = magnitudes.clone()
+        selected[:equals].ge_(self.value)
+        selected[equals:].gt_(self.value)
         return selected
-
-    @property
-    def _just_below(self) -> float:
-        return math.nextafter(self.value, -math.inf)
-
-
-def _beyond(magnitudes: Tensor, value: float) -> Tensor:
-    return (magnitudes - value).sign_().clamp_min_(0.0)
 
 
 @dataclass(frozen=True)

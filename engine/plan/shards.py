@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.checkpoint import SINGLE
@@ -29,6 +30,15 @@ def shards_of(tensors: Sequence[OutputTensor], largest: int) -> tuple[Shard, ...
         groups[-1].append(number)
         filled += tensor.nbytes
     return tuple(_shard(group, k, len(groups), tensors) for k, group in enumerate(groups, start=1))
+
+
+def shards_by_file(tensors: Sequence[OutputTensor], files: Mapping[str, str]) -> tuple[Shard, ...]:
+    """Put tensors where a finished model has them: ``files`` gives each one's file."""
+    names = sorted({files[tensor.name] for tensor in tensors})
+    groups = {name: [n for n, tensor in enumerate(tensors) if files[tensor.name] == name] for name in names}
+    return tuple(
+        replace(_shard(groups[name], k, len(names), tensors), file=name) for k, name in enumerate(names, start=1)
+    )
 
 
 def _shard(group: Sequence[int], k: int, total: int, tensors: Sequence[OutputTensor]) -> Shard:

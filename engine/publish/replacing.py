@@ -34,7 +34,7 @@ def replaced(
     """
     wanted = set(new)
     ours = {name for name, sha256 in present.items() if name in recorded and sha256 == recorded[name]}
-    foreign = {name for name in present if name not in ours and (name in wanted or _would_be_read(name))}
+    foreign = {name for name in present if name not in ours and (name in wanted or would_be_read(name))}
     if foreign and not force:
         raise MergeError(
             f"{where} already holds files that no merge recorded there, or that were changed since: {_some(foreign)}; "
@@ -43,7 +43,8 @@ def replaced(
     return tuple(sorted(ours | foreign))
 
 
-def _would_be_read(name: str) -> bool:
+def would_be_read(name: str) -> bool:
+    """Whether a reader of a model takes a file of that name for the model's."""
     return name.endswith(WEIGHTS) or name in READ_ALONG or is_tokenizer_file(name)
 
 

@@ -36,10 +36,10 @@ HOPELESS = 2**62
 
 @dataclass(frozen=True)
 class Bracket:
-    """Values whose distance from ``middle`` is at most ``reach``; both float64, and so is the difference."""
+    """Values that lie, as float32, from ``low`` to ``high``. Rounding keeps their order, so this parts them as well."""
 
-    middle: float
-    reach: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -89,31 +89,25 @@ def _sample(measure: Cuts, chunks: Iterable[TensorChunk]) -> list[Tensor]:
 
 def _bracket(values: Tensor, share: float) -> Bracket:
     """Bracket the value that ``share`` of the sample is larger than, by its standard deviations."""
-    count = values.numel()
+    single, count = values.to(torch.float32), values.numel()
     margin = DEVIATIONS * (share * (1.0 - share) / count) ** 0.5 + 2.0 / count
     low, high = (
-        float(values.kthvalue(min(count, max(1, round((1.0 - share + way * margin) * count)))).values)
+        float(single.kthvalue(min(count, max(1, round((1.0 - share + way * margin) * count)))).values)
         for way in (-1.0, 1.0)
     )
-    middle = low / 2 + high / 2
-    return Bracket(middle, max(high - middle, middle - low))
+    return Bracket(low, high)
 
 
 def _look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Bracket]) -> tuple[list[int], list[Inside]]:
-    """Of one span and each bracket: how many values lie above it, and those inside.
-
-    Above is what is larger than the middle and not inside. Written with differences and signs, at which torch is quick.
-    """
+    """Of one span and each bracket: how many values lie above it, and those inside."""
     above = [0] * len(brackets)
     inside: list[list[Tensor]] = [[] for _ in brackets]
     for chunk in chunks:
         for number, (values, bracket) in enumerate(zip(measure.magnitudes(chunk), brackets, strict=True)):
-            distance = values - bracket.middle
-            found = (distance.abs() <= bracket.reach).nonzero().squeeze(1)
-            near = distance[found]
-            larger = float(distance.sign_().clamp_min_(0.0).sum())
-            # The sign of what is no number is 0: it counts for nothing here, and the result is refused for it.
-            above[number] += int(larger) - int((near > 0).sum())
+            single = values.to(torch.float32)
+            found = single.ge(bracket.low).logical_and_(single.le(bracket.high)).nonzero().squeeze(1)
+            # What is no number counts for nothing here, and the result is refused for it.
+            above[number] += int(single.gt_(bracket.high).sum(dtype=torch.float64))
             inside[number].append(values[found])
     return above, [Inside(*torch.unique(torch.cat(parts), return_counts=True)) for parts in inside]
 

@@ -42,7 +42,7 @@ class ShardSink(Protocol):
 
 
 def run(
-    plan: Plan, models: Models, sink: ShardSink, report: Report, *, threads: int, chunk: int = CHUNK
+    plan: Plan, models: Models, sink: ShardSink, report: Report, *, threads: int, chunk: int | None = None
 ) -> tuple[FinishedShard, ...]:
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
@@ -51,7 +51,7 @@ def run(
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     done = []
-    with _one_torch_thread(), _reading(models), Workers(threads) as workers, disk_errors(sink.work):
+    with torch_threads(threads), reading(models), Workers(threads) as workers, disk_errors(sink.work):
         for shard in plan.shards:
             kept = sink.finished(shard)
             if kept is not None:
@@ -59,7 +59,7 @@ def run(
                 done.append(kept)
                 continue
             path = sink.work / f"{shard.file}.partial"
-            finished = _shard(plan, models, shard, path, workers, report, chunk)
+            finished = _shard(plan, models, shard, path, workers, report, chunk or threads * CHUNK)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
             done.append(finished)
@@ -89,10 +89,10 @@ def _shard(
 
 
 @contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Spans are what runs in parallel; torch's own threads would only get in their way."""
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads, for a while."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
@@ -100,7 +100,7 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _reading(models: Models) -> Iterator[None]:
+def reading(models: Models) -> Iterator[None]:
     """Close at the end what reading the models opened."""
     try:
         yield

@@ -6,6 +6,7 @@ middle model is ever whole. Each mixture measures once, however deep it lies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -33,8 +34,17 @@ T = TypeVar("T")
 Bounds = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Span:
+    """A run of elements of a tensor: its inputs as they are stored. ``start`` is the first one's flat index."""
+
+    start: int
+    length: int
+    stored: Mapping[Input, Tensor]
+
+
 class Passes:
-    """How one tensor is gone through: in spans, one thread each, and in chunks within them.
+    """How one tensor is gone through: in spans, which are read ahead, and in chunks within them.
 
     ``run`` elements stay together, and sums are added in blocks of as many where that is more than one.
     """
@@ -47,13 +57,14 @@ class Passes:
         self.block = BLOCK if run == 1 else run
         self.size, self.spans = spans[-1][1], len(spans)
 
-    def over(self, function: Callable[[Bounds], T], only: int | None = None) -> Iterator[T]:
-        """Run ``function`` for all spans, or for one alone; results come in order."""
-        return self._workers.each(function, self._spans if only is None else [self._spans[only]])
+    def over(self, inputs: Sequence[Input], only: int | None = None) -> Iterator[Span]:
+        """Give all spans of these inputs, or one alone, in order."""
 
-    def stored(self, inputs: Sequence[Input], span: Bounds) -> dict[Input, Tensor]:
-        """Read a span of each input, as it is stored."""
-        return {item: torch.frombuffer(self._inputs[item](*span), dtype=DTYPES[item.dtype]) for item in inputs}
+        def read(bounds: Bounds) -> Span:
+            stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
+            return Span(bounds[0], bounds[1] - bounds[0], stored)
+
+        return self._workers.each(read, self._spans if only is None else [self._spans[only]])
 
 
 class Mixer:
@@ -101,35 +112,33 @@ class Mixer:
         return find_cuts(measure, self._sweep, passes.size, passes.spans)
 
     def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterator[T]:
-        return self._passes.over(lambda span: function(self._chunks(span)), only)
+        return (function(self._chunks(span)) for span in self._passes.over(self._inputs, only))
 
-    def values(self, span: Bounds) -> Iterator[tuple[int, Tensor]]:
-        """Blend a span, chunk by chunk: the first element's flat index, and float64 values."""
-        for chunk in self._chunks(span):
-            yield chunk.start, self._blend(chunk)
+    def blended(self) -> Iterator[tuple[Span, Iterator[tuple[int, Tensor]]]]:
+        """Blend all spans, chunk by chunk: the first element's flat index, and float64 values."""
+        for span in self._passes.over(self._inputs):
+            yield span, ((chunk.start, self._blend(chunk)) for chunk in self._chunks(span))
 
-    def _chunks(self, span: Bounds) -> Iterator[TensorChunk]:
-        stored = self._passes.stored(self._inputs, span)
-        length = span[1] - span[0]
-        for begin in range(0, length, self._passes.chunk):
-            yield self._chunk(stored, span[0], (begin, min(begin + self._passes.chunk, length)))
+    def _chunks(self, span: Span) -> Iterator[TensorChunk]:
+        for begin in range(0, span.length, self._passes.chunk):
+            yield self._chunk(span, slice(begin, min(begin + self._passes.chunk, span.length)))
 
-    def _chunk(self, stored: Mapping[Input, Tensor], start: int, bounds: Bounds) -> TensorChunk:
+    def _chunk(self, span: Span, part: slice) -> TensorChunk:
         """Float64 values of all operands; task vectors where the method takes those."""
-        values = [self._operand(item, stored, start, bounds) for item in self._operands]
+        values = [self._operand(item, span, part) for item in self._operands]
         base = values.pop(0) if self._mixture.base is not None else None
         if base is not None and self._method.inputs.task_vectors:
             values = [value.sub_(base) for value in values]
-        return TensorChunk(start + bounds[0], tuple(values), base, self._keys)
+        return TensorChunk(span.start + part.start, tuple(values), base, self._keys)
 
-    def _operand(self, item: Mixer | Input, stored: Mapping[Input, Tensor], start: int, bounds: Bounds) -> Tensor:
+    def _operand(self, item: Mixer | Input, span: Span, part: slice) -> Tensor:
         """Make an operand's values, which are the caller's to change."""
         if isinstance(item, Mixer):
-            return item._inner(stored, start, bounds)  # noqa: SLF001 - of the same class
-        return stored[item][slice(*bounds)].to(torch.float64, copy=True)
+            return item._inner(span, part)  # noqa: SLF001 - of the same class
+        return span.stored[item][part].to(torch.float64, copy=True)
 
-    def _inner(self, stored: Mapping[Input, Tensor], start: int, bounds: Bounds) -> Tensor:
-        values = self._blend(self._chunk(stored, start, bounds))
+    def _inner(self, span: Span, part: slice) -> Tensor:
+        values = self._blend(self._chunk(span, part))
         return values if self._mixture.dtype is None else rounded(values, self._mixture.dtype).double()
 
 

@@ -1,7 +1,8 @@
 """Float64 → output dtype, rounded once, to nearest with ties to even; and the check that all is finite.
 
 Torch converts float64 to a 16-bit type by way of float32, which rounds twice: a value a hair off the midpoint
-of two neighbours becomes the midpoint in float32, and then goes the wrong way. So the first step rounds to odd.
+of two neighbours becomes the midpoint in float32, and then goes the wrong way. So values are first rounded to the
+type's bits in float64, after which the conversion is exact.
 """
 
 from __future__ import annotations
@@ -27,30 +28,31 @@ DTYPES = {
     "bool": torch.bool,
 }
 """Torch's type for each plain name."""
+_SIXTEEN = {"bfloat16": (8, 2.0**-126), "float16": (11, 2.0**-14)}
+"""Significant bits, and the smallest normal number."""
+_EXPONENT, _SIGN = 0x7FF << 52, -(1 << 63)
 
 
 def rounded(values: Tensor, dtype: str) -> Tensor:
-    """Round float64 ``values`` to ``dtype``, correctly: one rounding."""
+    """Round float64 ``values`` to ``dtype``, correctly: one rounding. The sign of a zero is kept."""
     if dtype == "float64":
         return values
-    single = values.to(torch.float32)
-    if dtype == "float32":
-        return single
-    _to_odd(single, values)
-    return single.to(DTYPES[dtype])
+    if dtype in _SIXTEEN:
+        values = _to_bits(values, *_SIXTEEN[dtype])
+    return values.to(torch.float32).to(DTYPES[dtype])
 
 
-def _to_odd(single: Tensor, exact: Tensor) -> None:
-    """Make float32 values, rounded to nearest from ``exact``, rounded to odd instead, in place.
+def _to_bits(values: Tensor, bits: int, smallest: float) -> Tensor:
+    """Round to that many significant bits, and to no finer steps than those of the ``smallest`` normal number.
 
-    What is not exact gets an odd last bit, on the side where ``exact`` lies: so it is never a midpoint of the 16-bit
-    type, and the step to that type rounds it as it would have rounded ``exact`` (Boldo and Melquiond, 2008: two bits
-    more than the target's are enough). An even neighbour moves by one towards ``exact``; an odd one is right already.
+    A number of 1.5 times the right power of two is added, whose last bit weighs as much as the last one to keep, so
+    that the addition rounds; and subtracted, which is exact (the sum is between once and twice that power).
     """
-    back = single.double()
-    outward = (exact - back).mul_(back).sign_().to(torch.int32)  # 0 for what is exact, and for NaN
-    bits = single.view(torch.int32)
-    bits.add_(outward.mul_(1 - bits.bitwise_and(1)))
+    bare = values.view(torch.int64)
+    anchor = bare.bitwise_and(_EXPONENT).view(torch.float64).clamp_min_(smallest).mul_(1.5 * 2.0 ** (53 - bits))
+    result = (values + anchor).sub_(anchor)
+    result.view(torch.int64).bitwise_or_(bare.bitwise_and(_SIGN))
+    return result
 
 
 def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:

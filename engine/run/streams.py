@@ -58,4 +58,5 @@ def bernoulli(key: bytes, probability: float | Tensor, start: int, count: int) -
     threshold = round(probability * RANGE)
     if threshold >= RANGE:
         return torch.ones(count, dtype=torch.float64)
-    return words(key, start, count).lt(threshold - RANGE // 2).double()
+    drawn = torch.empty(count, dtype=torch.float64)
+    return torch.lt(words(key, start, count), threshold - RANGE // 2, out=drawn)  # quicker than by way of booleans

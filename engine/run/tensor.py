@@ -14,7 +14,7 @@ from engine.run.mixing import Mixer, Passes
 from engine.run.rounding import DTYPES, check_copied, check_finite, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from engine.checkpoints.checkpoint import Checkpoint
@@ -84,15 +84,15 @@ def _blend(
     mixer = Mixer(tensor.mixture, tensor.shape, passes)
     dtype = DTYPES[tensor.dtype]
 
-    def blend(span: Bounds) -> None:
-        buffer = bytearray((span[1] - span[0]) * dtype.itemsize)
-        out = torch.frombuffer(buffer, dtype=dtype)
-        for start, values in mixer.values(span):
-            result = rounded(values, tensor.dtype)
-            check_finite(result, values, tensor.name, start)
-            begin = start - span[0]
-            out[begin : begin + result.numel()] = result
-        write(span[0], memoryview(buffer))
+    def finished() -> Iterator[tuple[int, memoryview]]:
+        for span, chunks in mixer.blended():
+            buffer = bytearray(span.length * dtype.itemsize)
+            out = torch.frombuffer(buffer, dtype=dtype)
+            for start, values in chunks:
+                result = rounded(values, tensor.dtype)
+                check_finite(result, values, tensor.name, start)
+                begin = start - span.start
+                out[begin : begin + result.numel()] = result
+            yield span.start, memoryview(buffer)
 
-    for _ in passes.over(blend):
-        pass
+    workers.run(lambda part: write(*part), finished())

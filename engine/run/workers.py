@@ -1,13 +1,17 @@
-"""The threads of a run: work in order, a bounded number of results ahead, and nothing left behind on an error."""
+"""The threads that read, write and fetch: in order, a bounded number ahead, and nothing left behind on an error.
+
+Arithmetic is torch's own threads' work. Python's would wait for each other at every operation on a chunk.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from typing import Self
 
@@ -16,11 +20,11 @@ T = TypeVar("T")
 
 
 class Workers:
-    """``threads`` threads; a context, at whose end they are gone."""
+    """``threads`` threads, and as many items ahead (at least two); a context, at whose end they are gone."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "merge")
-        self._ahead = 2 * threads
+        self._ahead = max(threads, 2)
 
     def __enter__(self) -> Self:
         return self
@@ -28,15 +32,15 @@ class Workers:
     def __exit__(self, *_exception: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def each(self, function: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
-        """Yield ``function(item)`` for every item, in order; no more than twice ``threads`` are under way.
+    def each(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+        """Yield ``function(item)`` for every item, in order; no more than ``threads`` (at least two) are under way.
 
         So what results weigh does not grow with their number. On an error, or an interruption, what is under way
         is waited for and the rest is never begun: after that nobody writes to files that the caller closes. One item
         alone is done in the caller's thread: most tensors are small, and handing over costs more than they do.
         """
-        if len(items) == 1:
-            yield function(items[0])
+        if isinstance(items, Sized) and len(items) == 1:
+            yield from map(function, items)
             return
         running: deque[Future[T]] = deque()
         try:
@@ -51,7 +55,7 @@ class Workers:
                 future.cancel()
             wait(running)
 
-    def run(self, function: Callable[[S], object], items: Sequence[S]) -> None:
+    def run(self, function: Callable[[S], object], items: Iterable[S]) -> None:
         """Call ``function`` for every item."""
         for _ in self.each(function, items):
             pass

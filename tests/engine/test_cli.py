@@ -292,7 +292,7 @@ def test_untrusted_text_in_an_error_is_shown_as_escapes(run, monkeypatch):
         raise MergeError("\x1b[31mred\u202e\nsecond")
 
     monkeypatch.setattr(commands, "merge", fail)
-    assert run("merge", "r.yaml", "out")[2] == "mergesmith: \\x1b[31mred\\u202e\nsecond\n"
+    assert run("merge", "r.yaml", "out")[2] == "mergesmith: \\x1b[31mred\\u202e\nmergesmith: second\n"
 
 
 USAGE = {
@@ -301,7 +301,7 @@ USAGE = {
     ("merge", "r.yaml"): "Missing argument 'OUT'; see `mergesmith merge --help`",
     ("plan", "r.yaml", "--nope"): "No such option: --nope; see `mergesmith plan --help`",
     ("publish", "r.yaml", "--runner", "local"): "No such option: --runner; see `mergesmith publish --help`",
-    ("verify", "out"): "No such command 'verify'; see `mergesmith --help`",
+    ("verify", "nosuch"): "nosuch: no such folder, and no name on the Hub; expected a folder or namespace/name",
     ("plan", "r.yaml", "--format", "xml"): "--format xml: expected one of text, markdown, json",
     ("merge", "r.yaml", "out", "--events", "xml"): "--events xml: only json is known",
     ("merge", "r.yaml", "out", "--memory", "big"): (
@@ -343,7 +343,7 @@ def narrow(monkeypatch):
     monkeypatch.setenv("TERMINAL_WIDTH", "80")
 
 
-COMMANDS = ("plan", "lock", "merge", "publish", "card", "methods", "demo", "devhub")
+COMMANDS = ("plan", "lock", "merge", "publish", "card", "verify", "methods", "demo", "devhub")
 
 
 def test_help_lists_every_command_in_a_whole_sentence(run, narrow):
@@ -365,7 +365,7 @@ def test_help_of_each_command_is_free_of_noise(run, narrow, command):
 
 
 def test_what_is_not_built_is_not_in_the_help(run, narrow):
-    words = ("--device", "--runner", "--create-pr", "--fresh", "verify", "--sample", "--rebuild")
+    words = ("--device", "--runner", "--create-pr", "--fresh")
     for command in COMMANDS:
         _, out, _ = run(command, "--help")
         assert not [word for word in words if word in out]

@@ -1,0 +1,94 @@
+"""A finished model that somebody looks at again: a folder, or a Hub repo at a commit."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+from engine.errors import MergeError
+from engine.hub_errors import FileMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from engine.checkpoints.checkpoint import Checkpoint
+    from engine.hub_client import Hub
+
+
+class Subject(Protocol):
+    """What is known of a finished model without reading its weights."""
+
+    @property
+    def where(self) -> str:
+        """How to call it."""
+        ...
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Its files."""
+        ...
+
+    def sha256(self, name: str) -> str:
+        """Hash of a file's content, in hexadecimal."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a small file; None where there is none of that name."""
+        ...
+
+    def checkpoint(self) -> Checkpoint:
+        """Open its weights."""
+        ...
+
+
+class FolderSubject:
+    """A local folder. Every file is read to hash it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.where = folder, str(folder)
+        self.names = frozenset(path.name for path in folder.iterdir() if path.is_file())
+
+    def sha256(self, name: str) -> str:
+        """Hash of a file's content."""
+        with (self._folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a file; None where there is none of that name."""
+        return (self._folder / name).read_bytes() if name in self.names else None
+
+    def checkpoint(self) -> Checkpoint:
+        """Open its weights."""
+        from engine.checkpoints.local import LocalCheckpoint  # noqa: PLC0415 - hashing files needs none of it
+
+        return LocalCheckpoint(self.where, self._folder)
+
+
+class HubSubject:
+    """A repo at what ``revision`` means now. The Hub knows the hash of large files; small ones are read."""
+
+    def __init__(self, hub: Hub, repo: str, revision: str | None) -> None:
+        model = hub.model(repo, revision)
+        self._hub, self._repo, self.commit = hub, repo, model.commit
+        self._known: Mapping[str, str | None] = {file.name: file.sha256 for file in model.files}
+        self.where = f"{repo}@{model.commit[:12]}"
+        self.names = frozenset(self._known)
+
+    def sha256(self, name: str) -> str:
+        """Hash of a file's content."""
+        known = self._known[name]
+        return known or hashlib.sha256(self._hub.read_file(self._repo, self.commit, name)).hexdigest()
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a file; None where there is none of that name."""
+        try:
+            return self._hub.read_file(self._repo, self.commit, name) if name in self.names else None
+        except FileMissing:
+            raise MergeError(f"{self.where} lists {name} and does not give it; look at the repo's page") from None
+
+    def checkpoint(self) -> Checkpoint:
+        """Open its weights."""
+        from engine.checkpoints.hub import HubCheckpoint  # noqa: PLC0415 - comparing hashes needs none of it
+
+        return HubCheckpoint(self._repo, self._hub, self._repo, None, self.commit)
