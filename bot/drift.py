@@ -16,9 +16,9 @@ from bot.workflow import Annotation
 from engine.canonical import digest
 from engine.errors import LockError
 from engine.findings import Place, warning
-from engine.hub_errors import ModelMissing, RevisionMissing
+from engine.plan.drift import drift_of
 from engine.plan.lock import parse_lock
-from engine.plan.show.words import plural, short
+from engine.plan.show.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bot.tree import Tree
     from engine.checkpoints.checkpoint import Pin
     from engine.findings import Finding
-    from engine.hub_client import Hub
 
 TITLE = "mergesmith: parents changed since they were locked"
 ROWS = 30
@@ -36,7 +35,7 @@ ROWS = 30
 
 
 @dataclass(frozen=True)
-class Drift:
+class Changed:
     """A parent of a recipe that changed; ``what`` says how."""
 
     recipe: str
@@ -58,9 +57,10 @@ def report_drift(run: Run, job: ReportDrift) -> Result:
         for pin in pins:
             key = (str(pin.repo), pin.revision, pin.commit, pin.gated)
             if key not in seen:
-                seen[key] = what_happened(hub, pin)
+                drift = drift_of(hub, pin)
+                seen[key] = drift.what if drift else None
             if what := seen[key]:
-                found.append(Drift(recipe, pin.ref, str(pin.repo), pin.commit, what))
+                found.append(Changed(recipe, pin.ref, str(pin.repo), pin.commit, what))
     note = _keep_issue(run, job.sha, found, locked) if run.inputs.comment else None
     run.log.say(_verdict(found))
     text = fitted(_parts(run, job.sha, found, locked), SUMMARY, octets, "Some parts are left out for length.")
@@ -70,7 +70,7 @@ def report_drift(run: Run, job: ReportDrift) -> Result:
     )
 
 
-def _finding(drift: Drift) -> Finding:
+def _finding(drift: Changed) -> Finding:
     return warning("drift", f"{drift.ref}: {drift.what}", "", Place(1, 1))
 
 
@@ -86,34 +86,13 @@ def _pins(tree: Tree, recipe: str) -> tuple[Pin, ...]:
     return tuple(pin for pin in lock.models if pin.kind == "hub" and pin.repo)
 
 
-def what_happened(hub: Hub, pin: Pin) -> str | None:
-    """Say what became of a pinned parent; None where it is as it was. ``HubError`` where the Hub does not answer."""
-    repo = str(pin.repo)
-    try:
-        now = hub.model(repo, pin.revision)
-    except ModelMissing:
-        return "it is gone, or private now; what is locked can no longer be merged"
-    except RevisionMissing:
-        return f"its revision `{pin.revision}` is gone"
-    if now.commit != pin.commit:
-        try:
-            hub.model(repo, pin.commit)
-        except RevisionMissing:
-            return f"its locked commit is gone; the head is {short(now.commit)} now"
-    if now.gated and not pin.gated:
-        return "access is given on request only now"
-    if now.commit == pin.commit:
-        return None
-    return f"it moved to {short(now.commit)}"
-
-
-def _verdict(found: Sequence[Drift]) -> str:
+def _verdict(found: Sequence[Changed]) -> str:
     if not found:
         return "Every locked parent is as it was."
     return f"{plural(len(found), 'locked parent')} changed."
 
 
-def _parts(run: Run, sha: str, found: Sequence[Drift], locked: int) -> list[Part]:
+def _parts(run: Run, sha: str, found: Sequence[Changed], locked: int) -> list[Part]:
     words = macros("drift.md.j2")
     doc = {"verdict": _verdict(found), "recipes": locked, "head": sha}
     doc |= {"head_url": run.commit_url(sha), "run_url": run.run_url}
@@ -133,7 +112,7 @@ def _parts(run: Run, sha: str, found: Sequence[Drift], locked: int) -> list[Part
     return [Part(words.opening(doc).strip()), *tables, Part(words.closing(doc).strip())]
 
 
-def _keep_issue(run: Run, sha: str, found: Sequence[Drift], locked: int) -> str | None:
+def _keep_issue(run: Run, sha: str, found: Sequence[Changed], locked: int) -> str | None:
     """Open, edit, close or reopen the issue; returns why that could not be done.
 
     One that a person closed stays closed until something else changed: its second line has the state's digest.

@@ -138,6 +138,7 @@ def lock(
     recipes: Recipes,
     *,
     check: Annotated[bool, typer.Option("--check", help="Check the locks instead of writing them.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="With --check: tell which models moved on since.")] = False,
     repo: Repo = None,
     private: Private = None,
     allow_crimes: Crimes = False,
@@ -149,12 +150,16 @@ def lock(
     options = Options(
         allow_crimes=allow_crimes, copy_tokenizer=copy_tokenizer, repo=repo, private=private, endpoint=_endpoint()
     )
+    if fresh and not check:
+        raise MergesmithError("--fresh: it goes with --check")
     problems = []
     for recipe in recipes:
         try:
             if check:
-                commands.check_lock(recipe, open_hub, options)
+                checked = commands.check_lock(recipe, open_hub, options)
                 typer.echo(f"{recipe}: its lock fits")
+                for drift in commands.drifts(checked.lock, open_hub) if fresh and checked.lock else ():
+                    typer.echo(plain(f"{recipe}: {drift.ref}: {drift.what}"))
             else:
                 path, made = commands.write_lock(recipe, open_hub, options)
                 typer.echo(f"{path}: {plural(len(made.models), 'model')}, plan {made.digest[:16]}")

@@ -13,6 +13,7 @@ from engine.events import Published, Said
 from engine.findings import Place, error, warning
 from engine.interrupts import held
 from engine.plan.build import build
+from engine.plan.drift import drift_of
 from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path, lock_text, parse_lock
 from engine.publish.lineage import LOCK, RECIPE
 from engine.publish.record import RECORD, read_record
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from engine.events import Report
     from engine.hub_client import Hub
+    from engine.plan.drift import Drift
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
     from engine.publish.hub import Target
@@ -112,6 +114,12 @@ def check_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> Pla
         read_recipe(path)
         raise LockError(f"{lock_path(path)}: no such file; write it with `mergesmith lock {path}`")
     return plan_locked(path, open_hub, options)
+
+
+def drifts(lock: Lock, open_hub: Callable[[], Hub]) -> list[Drift]:
+    """Compare every locked model on the Hub with what it is now; what changed, in the lock's order."""
+    found = (drift_of(open_hub(), pin) for pin in lock.models if pin.kind == "hub")
+    return [drift for drift in found if drift is not None]
 
 
 def merge(

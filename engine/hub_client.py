@@ -169,6 +169,12 @@ class Hub:
             last_modified=info.last_modified,
         )
 
+    def title(self, repo: str, commit: str) -> str:
+        """First line of a commit's message, as its author wrote it."""
+        task = self._task(f"looking up {at(repo, commit)}", repo, commit, reading=True)
+        commits = self._call(task, lambda: self._api.list_repo_commits(repo, revision=commit))
+        return commits[0].title if commits else ""
+
     def read(self, repo: str, commit: str, name: str, begin: int, out: memoryview) -> None:
         """Fill ``out`` with the file's bytes from offset ``begin`` on: exactly ``len(out)`` of them.
 

@@ -124,11 +124,12 @@ def test_a_parent_moves_and_the_lock_gives_the_same_bytes(
     (issue,) = github.issues
     assert (issue["title"], issue["state"]) == ("mergesmith: parents changed since they were locked", "open")
     row = f"| `recipes/tiny.yaml` | [`bob/tune`]({devhub.endpoint}/bob/tune) | `{parents['bob/tune'][:8]}` | "
-    assert f"{row}it moved to {moved[:8]} |" in issue["body"]
+    what = f"it moved from {parents['bob/tune'][:8]} to {moved[:8]}: Upload"
+    assert f"{row}{what} |" in issue["body"]
     assert "bob/base" not in issue["body"]
     assert ran.commands == [
         "::warning file=recipes/tiny.lock.json,line=1,col=1,title=mergesmith%3A drift::"
-        f"bob/tune: it moved to {moved[:8]}"
+        f"bob/tune: {what}"
     ]
 
     ran = act("push", events.push(main), main, hf_token=ALICE)

@@ -365,7 +365,7 @@ def test_help_of_each_command_is_free_of_noise(run, narrow, command):
 
 
 def test_what_is_not_built_is_not_in_the_help(run, narrow):
-    words = ("--device", "--runner", "--create-pr", "--fresh")
+    words = ("--device", "--runner", "--create-pr")
     for command in COMMANDS:
         _, out, _ = run(command, "--help")
         assert not [word for word in words if word in out]

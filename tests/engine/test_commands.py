@@ -9,11 +9,12 @@ from pathlib import Path
 import families
 import pytest
 
-from engine import commands
+from engine import cli, commands
 from engine.errors import HubError, LockError, RecipeError
 from engine.events import silent
 from engine.hub_client import Hub
 from engine.plan import lock as locking
+from engine.plan.drift import Drift, drift_of
 from engine.plan.plan import Options
 
 SHAPE = families.Shape(layers=2)
@@ -110,6 +111,50 @@ def test_a_parent_that_moved_on_changes_nothing_for_a_locked_recipe(team):
     assert team.merge("moved") != before
 
 
+def test_what_became_of_locked_parents_is_told_by_the_commits_title(team):
+    team.call(commands.write_lock)
+    lock = team.call(commands.check_lock).lock
+    assert commands.drifts(lock, team.open_hub) == []
+    old = lock.models[1].commit
+    new = team.hub.store.commit_files("alice/b", {"notes.txt": b"x"}, "Fix the tokenizer")
+    team.hub.store.set_repo("alice/a", gated="auto")
+    assert commands.drifts(lock, team.open_hub) == [
+        Drift("alice/a", "access is given on request only now"),
+        Drift("alice/b", f"it moved from {old[:8]} to {new[:8]}: Fix the tokenizer"),
+    ]
+    team.hub.store.delete_repo("alice/b")
+    gone = Drift("alice/b", "it is gone, or private now; what is locked can no longer be merged", gone=True)
+    assert commands.drifts(lock, team.open_hub)[1] == gone
+
+
+def test_a_locked_commit_or_revision_that_is_gone_is_told(team):
+    team.call(commands.write_lock)
+    lock = team.call(commands.check_lock).lock
+    head = team.open_hub().model("alice/b", None).commit
+    pin = replace(lock.models[1], commit="0" * 40)
+    told = f"its locked commit is gone; the head is {head[:8]} now"
+    assert drift_of(team.open_hub(), pin) == Drift("alice/b", told, gone=True)
+    tagged = replace(lock.models[1], revision="v1")
+    assert drift_of(team.open_hub(), tagged) == Drift("alice/b", "its revision `v1` is gone", gone=False)
+
+
+def test_the_command_line_reports_drift_and_does_not_stop(team, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "open_hub", team.open_hub)
+    monkeypatch.setenv("HF_ENDPOINT", team.hub.endpoint)
+    assert cli.run(["lock", "r.yaml"]) == 0
+    old = json.loads(team.lock.read_text())["models"][1]["commit"]
+    new = team.hub.store.commit_files("alice/b", {"notes.txt": b"x"}, "Tidy \x1b[31mup")
+    capsys.readouterr()
+    assert cli.run(["lock", "--check", "r.yaml"]) == 0
+    assert capsys.readouterr().out == "r.yaml: its lock fits\n"
+    assert cli.run(["lock", "--check", "--fresh", "r.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        f"r.yaml: its lock fits\nr.yaml: alice/b: it moved from {old[:8]} to {new[:8]}: Tidy \\x1b[31mup\n"
+    )
+    assert cli.run(["lock", "--fresh", "r.yaml"]) == 1
+    assert capsys.readouterr().err == "mergesmith: --fresh: it goes with --check\n"
+
+
 def test_a_lock_whose_commit_is_gone_stops(team):
     team.call(commands.write_lock)
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -138,7 +183,7 @@ def test_a_stale_lock_stops_a_run_and_is_a_warning_in_a_plan(team):
         ("lock-stale", "warning", stale, fix, 1, 1)
     ]
     assert planned.lock is None
-    assert planned.plan.tensors[0].parameters == {"t": 0.6}
+    assert planned.plan.tensors[0].mixture.parameters == {"t": 0.6}
 
 
 def test_what_changes_no_weight_leaves_a_lock_alone(team):
