@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from engine.plan.drift import Drift
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
-    from engine.publish.hub import Target
     from engine.publish.subject import Subject
 
 TOP = Place(1, 1)
@@ -138,7 +136,7 @@ def merge(
     if sink.complete:
         report(Said(f"{out} holds this very model already: nothing to do"))
         return planned.plan
-    shards = run(planned.plan, planned.models, sink, report, threads=options.threads)
+    shards = run(planned.plan, planned.models, sink, report, threads=options.threads, memory=options.memory)
     files = assemble(planned.plan, planned.models, shards)
     sink.finish(files)
     nbytes = planned.plan.bytes + sum(len(data) for data in files.values())
@@ -154,36 +152,50 @@ def publish(
     *,
     force: bool = False,
     require_lock: bool = False,
+    create_pr: bool = False,
+    clean_staging: bool = False,
 ) -> str:
-    """Make a recipe's model and publish it to its repo; returns the address. A published plan is left alone."""
-    planned = plan_locked(path, open_hub, options)
-    if require_lock and planned.lock is None:
-        raise LockError(f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock`")
+    """Make a recipe's model and publish it to its repo; returns the address. A published plan is left alone.
+
+    Goes on where an earlier run stopped, on this machine or another; without a lock, from the commits that it used.
+    With ``create_pr`` the model comes as a pull request. ``clean_staging`` removes what unfinished publishes of other
+    plans left at the target, and without a lock begins anew.
+    """
+    planned = _plan_to_publish(path, open_hub, options, report, require_lock, create_pr, clean_staging)
     plan = planned.plan
     _refuse_unpublishable(plan)
     _say_findings(plan, report)
     with held():
-        from engine.publish.assemble import assemble  # noqa: PLC0415 - as in `merge`
-        from engine.publish.hub import HubSink, inspect_target  # noqa: PLC0415
-        from engine.run.merge import run  # noqa: PLC0415
+        from engine.publish.publishing import publish_plan  # noqa: PLC0415 - as in `merge`
 
-    hub, repo = open_hub(), str(plan.repo)
-    target = inspect_target(hub, repo, plan, force=force)
-    if target.published:
-        done = f"{hub.endpoint}/{repo} carries this very plan already: nothing to do"
-        report(Said(done + _still_private(target, plan)))
-        return f"{hub.endpoint}/{repo}"
-    with tempfile.TemporaryDirectory(prefix="mergesmith-") as work:
-        sink = HubSink(hub, target, plan, Path(work), report)
-        shards = run(plan, planned.models, sink, report, threads=options.threads)
-        return sink.finish(assemble(plan, planned.models, shards))
+    return publish_plan(
+        plan, planned.models, open_hub(), options, report, force=force, create_pr=create_pr, clean_staging=clean_staging
+    )
 
 
-def _still_private(target: Target, plan: Plan) -> str:
-    """A word on a target that is not as public as the recipe asks: an interrupted publish may have left it so."""
-    if target.model is None or not target.model.private or plan.private:
-        return ""
-    return "; it is private, and the recipe asks for a public one: make it public in its settings if that is meant"
+def _plan_to_publish(
+    path: Path,
+    open_hub: Callable[[], Hub],
+    options: Options,
+    report: Report,
+    require_lock: bool,
+    create_pr: bool,
+    clean_staging: bool,
+) -> Planned:
+    """Plan with the lock beside the recipe, or else with what an unfinished publish of it left at the target."""
+    locked = read_lock(path) is not None
+    if require_lock and not locked:
+        read_recipe(path)
+        raise LockError(f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock`")
+    if not (locked or clean_staging):
+        with held():
+            from engine.publish.resume import plan_staged  # noqa: PLC0415 - jinja and the Hub are not needed elsewhere
+
+        staged = plan_staged(str(path), read_recipe(path), open_hub, options, proposed=create_pr)
+        if staged is not None:
+            report(Said(staged.told))
+            return Planned(staged.plan, staged.models, staged.lock)
+    return plan_locked(path, open_hub, options)
 
 
 def _refuse_unpublishable(plan: Plan) -> None:
@@ -246,7 +258,7 @@ def verify(
     local = options.local and not hasattr(subject, "commit")
     plan, models = room.plan_again(subject, verified, open_hub, replace(options, local=local, allow_crimes=True))
     if rebuild:
-        differences = room.compare_all(subject, plan, models, report, options.threads)
+        differences = room.compare_all(subject, plan, models, report, options)
         what = f"all {len(plan.tensors)} tensors"
     else:
         tensors = room.chosen(plan, sample, seed)

@@ -139,7 +139,7 @@ def compare_sample(subject: Subject, models: Models, tensors: Sequence[OutputTen
         return differences(tensors, models, subject.checkpoint(), Path(scratch), threads)
 
 
-def compare_all(subject: Subject, plan: Plan, models: Models, report: Report, threads: int) -> list[str]:
+def compare_all(subject: Subject, plan: Plan, models: Models, report: Report, options: Options) -> list[str]:
     """Make the whole model again, file by file, none of them kept; the differences in hashes."""
     from engine.publish.assemble import assemble  # noqa: PLC0415 - as above
     from engine.run.compare import Discarding  # noqa: PLC0415
@@ -151,7 +151,7 @@ def compare_all(subject: Subject, plan: Plan, models: Models, report: Report, th
         return lost
     again = replace(plan, shards=shards_by_file(plan.tensors, places))
     with tempfile.TemporaryDirectory(prefix="mergesmith-") as work:
-        shards = run(again, models, Discarding(Path(work)), report, threads=threads)
+        shards = run(again, models, Discarding(Path(work)), report, threads=options.threads, memory=options.memory)
     made = {name: hashlib.sha256(data).hexdigest() for name, data in assemble(again, models, shards).items()}
     made |= {shard.file: shard.sha256 for shard in shards}
     return [

@@ -11,7 +11,7 @@ from engine.checkpoints.dtypes import SIZES
 from engine.run.files import read_at, reserve, write_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from engine.checkpoints.checkpoint import Checkpoint
@@ -46,7 +46,8 @@ def _reading(item: Input, fill: Fill) -> Stored:
     return stored
 
 
-def _held(item: Input, buffer: memoryview) -> Stored:
+def held(item: Input, buffer: memoryview) -> Stored:
+    """Give access to an input whose bytes are in memory."""
     itemsize = SIZES[item.dtype]
     return lambda begin, end: buffer[begin * itemsize : end * itemsize]
 
@@ -67,23 +68,29 @@ def _fetch(workers: Workers, fills: Sequence[Fill], outs: Sequence[memoryview]) 
 
 @contextmanager
 def opened(
-    tensor: OutputTensor, checkpoints: Sequence[Checkpoint], workers: Workers, scratch: Path
+    tensor: OutputTensor,
+    checkpoints: Sequence[Checkpoint],
+    workers: Workers,
+    scratch: Path,
+    given: Mapping[Input, Stored],
 ) -> Iterator[dict[Input, Stored]]:
     """Give access to the inputs of ``tensor`` as its plan says; forget them at the end.
 
-    ``scratch`` is the folder for a spool file, which has no name there and so cannot be left behind.
+    Those that are ``given`` are there already. ``scratch`` is the folder for a spool file, which has no name there and
+    so cannot be left behind.
     """
-    inputs = tensor.inputs
+    inputs = [item for item in tensor.inputs if item not in given]
+    there = {item: given[item] for item in tensor.inputs if item in given}
     fills = [_filler(checkpoints[item.model], checkpoints[item.model].tensors[item.tensor]) for item in inputs]
     if tensor.reading == "hold":
         buffers = [memoryview(bytearray(item.nbytes)) for item in inputs]
         _fetch(workers, fills, buffers)
-        yield {item: _held(item, buffer) for item, buffer in zip(inputs, buffers, strict=True)}
+        yield there | {item: held(item, buffer) for item, buffer in zip(inputs, buffers, strict=True)}
     elif tensor.reading == "spool":
         with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
-            yield _spooled(inputs, fills, workers, file.fileno())
+            yield there | _spooled(inputs, fills, workers, file.fileno())
     else:
-        yield {item: _reading(item, fill) for item, fill in zip(inputs, fills, strict=True)}
+        yield there | {item: _reading(item, fill) for item, fill in zip(inputs, fills, strict=True)}
 
 
 def _spooled(inputs: Sequence[Input], fills: Sequence[Fill], workers: Workers, file: int) -> dict[Input, Stored]:

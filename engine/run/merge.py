@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from engine.events import ShardDone, ShardKept, Started, TensorDone
 from engine.plan.cost import CHUNK
+from engine.plan.plan import Options
+from engine.run.ahead import batches_of, reading_ahead
 from engine.run.files import disk_errors
 from engine.run.shard import ShardWriter
 from engine.run.tensor import merge_tensor
@@ -42,16 +45,24 @@ class ShardSink(Protocol):
 
 
 def run(
-    plan: Plan, models: Models, sink: ShardSink, report: Report, *, threads: int, chunk: int | None = None
+    plan: Plan,
+    models: Models,
+    sink: ShardSink,
+    report: Report,
+    *,
+    threads: int,
+    memory: int = Options.memory,
+    chunk: int = CHUNK,
 ) -> tuple[FinishedShard, ...]:
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
-    Neither ``threads`` nor ``chunk`` changes any byte. ``MergeError`` where the disk is full, ``TensorError`` where
+    ``memory`` is the budget, in bytes, for inputs that are read ahead. Neither it nor ``threads`` nor ``chunk`` changes
+    any byte. ``MergeError`` where the disk is full, ``TensorError`` where
     a tensor cannot be stored. An interruption waits for what the threads have begun.
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     done = []
-    with torch_threads(threads), reading(models), Workers(threads) as workers, disk_errors(sink.work):
+    with one_torch_thread(), reading(models), Workers(threads) as workers, disk_errors(sink.work):
         for shard in plan.shards:
             kept = sink.finished(shard)
             if kept is not None:
@@ -59,7 +70,7 @@ def run(
                 done.append(kept)
                 continue
             path = sink.work / f"{shard.file}.partial"
-            finished = _shard(plan, models, shard, path, workers, report, chunk or threads * CHUNK)
+            finished = _shard(plan, models, shard, path, workers, report, memory // 4, chunk)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
             done.append(finished)
@@ -67,32 +78,29 @@ def run(
 
 
 def _shard(
-    plan: Plan, models: Models, shard: Shard, path: Path, workers: Workers, report: Report, chunk: int
+    plan: Plan, models: Models, shard: Shard, path: Path, workers: Workers, report: Report, batch: int, chunk: int
 ) -> FinishedShard:
     writer = ShardWriter(path, shard, plan.tensors)
+    numbers = {plan.tensors[number].name: number for number in shard.tensors}
+    batches = batches_of([plan.tensors[number] for number in shard.tensors], models.checkpoints, batch)
     try:
-        for number in shard.tensors:
-            tensor = plan.tensors[number]
-            merge_tensor(
-                tensor,
-                models.checkpoints,
-                workers,
-                path.parent,
-                lambda begin, data, n=number, t=tensor: writer.write(n, t, begin, data),  # type: ignore[misc]
-                chunk=chunk,
-            )
-            writer.finished(number, tensor)
-            report(TensorDone(tensor.name, shard.file, tensor.nbytes))
+        with reading_ahead(batches, models.checkpoints) as ahead:
+            for tensor, given in ahead:
+                number = numbers[tensor.name]
+                write = partial(writer.write, number, tensor)
+                merge_tensor(tensor, models.checkpoints, workers, path.parent, write, chunk=chunk, given=given)
+                writer.finished(number, tensor)
+                report(TensorDone(tensor.name, shard.file, tensor.nbytes))
         return writer.finish()
     finally:
         writer.close()
 
 
 @contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads, for a while."""
+def one_torch_thread() -> Iterator[None]:
+    """Spans are what runs in parallel; torch's own threads would only get in their way."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

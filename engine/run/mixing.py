@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from engine.errors import TensorError
 from engine.methods import METHODS
-from engine.methods.contract import Columns, Mix, Rows, Sums
+from engine.methods.contract import Columns, Mix, NoResultError, Rows, Sums
 from engine.plan.plan import Mixture
 from engine.run.chunks import TensorChunk
 from engine.run.cuts import find_cuts
@@ -44,7 +45,7 @@ class Span:
 
 
 class Passes:
-    """How one tensor is gone through: in spans, which are read ahead, and in chunks within them.
+    """How one tensor is gone through: in spans, one thread each, and in chunks within them.
 
     ``run`` elements stay together, and sums are added in blocks of as many where that is more than one.
     """
@@ -57,12 +58,12 @@ class Passes:
         self.block = BLOCK if run == 1 else run
         self.size, self.spans = spans[-1][1], len(spans)
 
-    def over(self, inputs: Sequence[Input], only: int | None = None) -> Iterator[Span]:
-        """Give all spans of these inputs, or one alone, in order."""
+    def over(self, inputs: Sequence[Input], function: Callable[[Span], T], only: int | None = None) -> Iterator[T]:
+        """Run ``function`` over all spans of these inputs, or over one alone; results come in order."""
 
-        def read(bounds: Bounds) -> Span:
+        def read(bounds: Bounds) -> T:
             stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
-            return Span(bounds[0], bounds[1] - bounds[0], stored)
+            return function(Span(bounds[0], bounds[1] - bounds[0], stored))
 
         return self._workers.each(read, self._spans if only is None else [self._spans[only]])
 
@@ -97,6 +98,8 @@ class Mixer:
         except StopIteration as stop:
             blend: Blend = stop.value
             return blend
+        except NoResultError as reason:
+            raise TensorError(f"tensor {self._mixture.name!r}: {reason}") from None
 
     def _measure(self, measure: Measure) -> object:
         passes = self._passes
@@ -112,12 +115,16 @@ class Mixer:
         return find_cuts(measure, self._sweep, passes.size, passes.spans)
 
     def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterator[T]:
-        return (function(self._chunks(span)) for span in self._passes.over(self._inputs, only))
+        return self._passes.over(self._inputs, lambda span: function(self._chunks(span)), only)
 
-    def blended(self) -> Iterator[tuple[Span, Iterator[tuple[int, Tensor]]]]:
-        """Blend all spans, chunk by chunk: the first element's flat index, and float64 values."""
-        for span in self._passes.over(self._inputs):
-            yield span, ((chunk.start, self._blend(chunk)) for chunk in self._chunks(span))
+    def blend(self, take: Callable[[Span, Iterator[tuple[int, Tensor]]], None]) -> None:
+        """Hand every span to ``take``, from several threads: its chunks' first elements and float64 values."""
+
+        def blended(span: Span) -> None:
+            take(span, ((chunk.start, self._blend(chunk)) for chunk in self._chunks(span)))
+
+        for _ in self._passes.over(self._inputs, blended):
+            pass
 
     def _chunks(self, span: Span) -> Iterator[TensorChunk]:
         for begin in range(0, span.length, self._passes.chunk):

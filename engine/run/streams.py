@@ -35,9 +35,12 @@ def _shifted(words: Tensor, shift: int) -> Tensor:
 def words(key: bytes, start: int, count: int) -> Tensor:
     """Draw elements ``start .. start + count`` of a stream: uniform int32 over their whole range.
 
-    The run must not cross a multiple of 2³², where the key changes.
+    The key changes at each multiple of 2³².
     """
     block, low = divmod(start, RANGE)
+    left = RANGE - low
+    if count > left:
+        return torch.cat((words(key, start, left), words(key, start + left, count - left)))
     keys = struct.unpack("<4I", hashlib.sha256(key + struct.pack("<Q", block)).digest()[:16])
     drawn = torch.arange(count, dtype=torch.int32).add_(_signed(low))
     for word, (shift, factor) in zip(keys, _ROUNDS, strict=False):

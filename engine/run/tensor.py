@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from torch import Tensor
+
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.plan.plan import Input, OutputTensor
     from engine.run.inputs import Stored
-    from engine.run.mixing import Bounds
+    from engine.run.mixing import Bounds, Span
     from engine.run.workers import Workers
 
 COPIED = 8 * 1024 * 1024
@@ -35,16 +37,17 @@ def merge_tensor(
     write: Callable[[int, memoryview], None],
     *,
     chunk: int = CHUNK,
+    given: Mapping[Input, Stored] | None = None,
 ) -> None:
     """Compute ``tensor`` and hand it to ``write(first element, bytes in the output dtype)``, span by span.
 
     ``write`` is called from several threads, in any order, and not at all for a tensor without elements. ``chunk``
-    (a multiple of 2¹²) changes no bit of the result. ``TensorError`` where a value is not finite, or where integers
-    differ between parents.
+    (a multiple of 2¹²) changes no bit of the result. ``given`` are inputs that are read already. ``TensorError`` where
+    a value is not finite, or where integers differ between parents.
     """
     if tensor.size == 0:
         return
-    with opened(tensor, checkpoints, workers, scratch) as inputs:
+    with opened(tensor, checkpoints, workers, scratch, given or {}) as inputs:
         if tensor.reading in {"copy", "equal"}:
             _copy(tensor, list(inputs.values()), workers, write)
         else:
@@ -84,15 +87,14 @@ def _blend(
     mixer = Mixer(tensor.mixture, tensor.shape, passes)
     dtype = DTYPES[tensor.dtype]
 
-    def finished() -> Iterator[tuple[int, memoryview]]:
-        for span, chunks in mixer.blended():
-            buffer = bytearray(span.length * dtype.itemsize)
-            out = torch.frombuffer(buffer, dtype=dtype)
-            for start, values in chunks:
-                result = rounded(values, tensor.dtype)
-                check_finite(result, values, tensor.name, start)
-                begin = start - span.start
-                out[begin : begin + result.numel()] = result
-            yield span.start, memoryview(buffer)
+    def store(span: Span, chunks: Iterator[tuple[int, Tensor]]) -> None:
+        buffer = bytearray(span.length * dtype.itemsize)
+        out = torch.frombuffer(buffer, dtype=dtype)
+        for start, values in chunks:
+            result = rounded(values, tensor.dtype)
+            check_finite(result, values, tensor.name, start)
+            begin = start - span.start
+            out[begin : begin + result.numel()] = result
+        write(span.start, memoryview(buffer))
 
-    workers.run(lambda part: write(*part), finished())
+    mixer.blend(store)

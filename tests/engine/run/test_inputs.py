@@ -43,7 +43,7 @@ def tensor(reading: str) -> OutputTensor:
 @pytest.mark.parametrize(("reading", "times"), [("stream", 2), ("again", 2), ("hold", 1), ("spool", 1)])
 def test_twice_over_all_elements(checkpoints, tmp_path, monkeypatch, reading, times):
     monkeypatch.setattr(module, "PIECE", 48)
-    with Workers(2) as workers, opened(tensor(reading), checkpoints, workers, tmp_path) as by_input:
+    with Workers(2) as workers, opened(tensor(reading), checkpoints, workers, tmp_path, {}) as by_input:
         inputs = list(by_input.values())
         for _ in range(2):
             for begin, end in ((0, 7), (7, 40)):

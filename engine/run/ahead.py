@@ -1,0 +1,147 @@
+"""Reading ahead from the Hub: while some tensors are computed, the inputs of the next ones come.
+
+Tensors are taken in batches. What a batch reads of a file lies mostly side by side, and is asked for in one piece of
+the file, or a few, over several connections. A batch and the next one together stay within the memory budget.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from engine.run.inputs import PIECE, held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from engine.checkpoints.checkpoint import Checkpoint
+    from engine.checkpoints.header import TensorInfo
+    from engine.plan.plan import Input, OutputTensor
+    from engine.run.inputs import Stored
+
+CONNECTIONS = 8
+GAP = 64 * 1024
+"""Bytes between two tensors of a file that are read along rather than asked around."""
+FETCHED = frozenset({"hold", "copy", "equal"})
+"""Ways of reading that take each byte once; what is spooled, or read in passing, is fetched when its turn comes."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors that are computed one after the other, and their inputs that are fetched together, each once."""
+
+    tensors: list[OutputTensor]
+    inputs: dict[Input, None]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes of one weight file that are asked for together: those of ``inputs``, from the first one's on."""
+
+    first: TensorInfo
+    inputs: tuple[tuple[Input, TensorInfo], ...]
+
+    @property
+    def length(self) -> int:
+        """How many bytes."""
+        return max(info.end for _, info in self.inputs) - self.first.begin
+
+
+def batches_of(tensors: Sequence[OutputTensor], checkpoints: Sequence[Checkpoint], most: int) -> list[Batch]:
+    """Cut ``tensors`` into runs whose remote inputs weigh ``most`` bytes at most, or of one tensor of twice that.
+
+    What weighs more is read when its turn comes.
+    """
+    batches: list[Batch] = []
+    filled = 0
+    for tensor in tensors:
+        inputs = [item for item in tensor.inputs if tensor.reading in FETCHED and checkpoints[item.model].remote]
+        weight = sum(item.nbytes for item in inputs)
+        if weight > 2 * most:
+            inputs, weight = [], 0
+        if not batches or filled + weight > most:
+            batches.append(Batch([], {}))
+            filled = 0
+        batches[-1].tensors.append(tensor)
+        batches[-1].inputs.update(dict.fromkeys(item for item in inputs if item.nbytes))
+        filled += weight
+    return batches
+
+
+def stretches_of(inputs: Iterable[Input], checkpoints: Sequence[Checkpoint]) -> list[Stretch]:
+    """Find what to read of each file, tensors that are near each other together."""
+    placed = [(item, checkpoints[item.model].tensors[item.tensor]) for item in inputs]
+    placed.sort(key=lambda pair: (pair[0].model, pair[1].file, pair[1].begin))
+    stretches: list[Stretch] = []
+    for _, group in groupby(placed, key=lambda pair: (pair[0].model, pair[1].file)):
+        run: list[tuple[Input, TensorInfo]] = []
+        for pair in group:
+            if run and pair[1].begin > run[-1][1].end + GAP:
+                stretches.append(Stretch(run[0][1], tuple(run)))
+                run = []
+            run.append(pair)
+        stretches.append(Stretch(run[0][1], tuple(run)))
+    return stretches
+
+
+class _Fetch:
+    """One batch on its way."""
+
+    def __init__(self, batch: Batch, checkpoints: Sequence[Checkpoint], pool: ThreadPoolExecutor) -> None:
+        self._buffers: list[tuple[Stretch, memoryview]] = []
+        self.pieces: list[Future[None]] = []
+        for stretch in stretches_of(batch.inputs, checkpoints):
+            checkpoint = checkpoints[stretch.inputs[0][0].model]
+            buffer = memoryview(bytearray(stretch.length))
+            self._buffers.append((stretch, buffer))
+            self.pieces += [
+                pool.submit(checkpoint.read, stretch.first, begin, buffer[begin : begin + PIECE])
+                for begin in range(0, len(buffer), PIECE)
+            ]
+
+    def arrived(self) -> dict[Input, Stored]:
+        """Wait until all is there."""
+        for piece in self.pieces:
+            piece.result()
+        return {
+            item: held(item, buffer[info.begin - stretch.first.begin : info.end - stretch.first.begin])
+            for stretch, buffer in self._buffers
+            for item, info in stretch.inputs
+        }
+
+
+@contextmanager
+def reading_ahead(
+    batches: Sequence[Batch], checkpoints: Sequence[Checkpoint]
+) -> Iterator[Iterator[tuple[OutputTensor, Mapping[Input, Stored]]]]:
+    """Give each tensor with its remote inputs, the next batch being fetched meanwhile.
+
+    At the end, or on an error, what is under way is waited for and the rest is never asked for.
+    """
+    with ThreadPoolExecutor(CONNECTIONS, "fetch") as pool:
+        under_way: list[Future[None]] = []
+
+        def fetch(batch: Batch) -> _Fetch:
+            started = _Fetch(batch, checkpoints, pool)
+            under_way[:] = [piece for piece in under_way if not piece.done()] + started.pieces
+            return started
+
+        def each() -> Iterator[tuple[OutputTensor, Mapping[Input, Stored]]]:
+            coming = fetch(batches[0]) if batches else None
+            for number, batch in enumerate(batches):
+                stored: dict[Input, Stored] = coming.arrived() if coming else {}
+                coming = fetch(batches[number + 1]) if number + 1 < len(batches) else None
+                for tensor in batch.tensors:
+                    yield tensor, stored
+                stored.clear()  # whoever took it may still hold it
+
+        try:
+            yield each()
+        finally:
+            for piece in under_way:
+                piece.cancel()
+            wait(under_way)
