@@ -12,6 +12,7 @@ from bot.markdown import macros, part
 from bot.picture import picture
 from bot.recipes import lock_of
 from engine.methods import METHODS
+from engine.plan.show.mixture import stages_of
 from engine.plan.show.words import count, plural, short, size
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Document:
     """What a plan's comment is made from. ``before`` has what targets hold, by recipe.
 
     ``tree_url`` and ``edit_url`` are addresses that a path is appended to: of the head's files, and for editing
-    them (``new`` or ``edit``, by whether the file is there).
+    them (``new`` or ``edit``, by whether the file is there). ``may_override`` may set the policy aside.
     """
 
     marker: str
@@ -46,6 +47,7 @@ class Document:
     run_url: str
     tree_url: str
     edit_urls: Mapping[str, str]
+    may_override: Sequence[str] = ()
 
 
 def comment_text(doc: Document) -> str:
@@ -97,7 +99,17 @@ def _recipe(words: Any, doc: Document, review: Review, rows: int | None) -> list
     view |= _made(plan) | _models(plan) | picture(plan) | _cost(plan, doc.machine)
     view |= _changes(doc.before.get(review.path, Before("new")), plan) | _lock(doc, review)
     view |= {"digest": plan.digest, "weights_digest": plan.weights_digest}
-    ranks = [("output", 2), ("parents", 4), ("mixture", 6), ("cost", 3), ("changes", 5), ("diff", 7), ("lock", 8)]
+    view |= _override(review, plan, doc.may_override)
+    ranks = [
+        ("override", 1),
+        ("output", 2),
+        ("parents", 4),
+        ("mixture", 6),
+        ("cost", 3),
+        ("changes", 5),
+        ("diff", 7),
+        ("lock", 8),
+    ]
     shown = [(name, rank) for name, rank in ranks if view.get(f"has_{name}", True)]
     return [*parts, *(Part(getattr(words, name)(view).strip(), rank) for name, rank in [*shown, ("digests", 2)])]
 
@@ -134,6 +146,14 @@ def _findings(doc: Document, review: Review, rows: int | None) -> dict[str, Any]
     }
 
 
+def _override(review: Review, plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+    forbidden = any(finding.level == "error" and finding.id.startswith("policy-") for finding in review.findings)
+    who = ", ".join(f"`{name}`" for name in names[:ROWS])
+    asks = f"`/mergesmith override {plan.digest[:16]}`"
+    says = f"The policy can be set aside for this plan, by a comment {asks} of: {who}."
+    return {"has_override": forbidden and bool(names), "override": says}
+
+
 def made(plan: Plan) -> str:
     """Say what comes out, in one line."""
     method = METHODS[plan.recipe.merge_method or ""]
@@ -147,7 +167,13 @@ def made(plan: Plan) -> str:
 
 def _made(plan: Plan) -> dict[str, Any]:
     files = ", ".join(f"`{file.name}`" for file in plan.side_files)
-    return {"made": f"{made(plan)} With {files}." if files else made(plan)}
+    stages = "; ".join(f"`{each.name}`: `{each.method}` of {_and(each.models)}" for each in stages_of(plan))
+    more = (f" With {files}." if files else "") + (f" By way of {stages}." if stages else "")
+    return {"made": made(plan) + more}
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def _models(plan: Plan) -> dict[str, Any]:

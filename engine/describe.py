@@ -32,7 +32,8 @@ def page(name: str) -> str:
         rows = parameters_of(kind)
         if rows:
             lines += ["", f"  parameters {title}:"]
-            lines += [f"    {label:<14} {default:<10} {text}" for label, default, text in rows]
+            width = max(14, *(len(label) for label, _, _ in rows))
+            lines += [f"    {label:<{width}} {default:<10} {text}" for label, default, text in rows]
     if method.paper:
         lines += ["", f"  paper: https://arxiv.org/abs/{method.paper}"]
     return "\n".join(lines)
@@ -42,10 +43,12 @@ def models_of(method: Method) -> str:
     """Which models it takes, in words."""
     inputs = method.inputs
     number = {1: "one", 2: "two", 3: "three"}.get(inputs.least, str(inputs.least))
-    if inputs.base == "participant":
-        return f"exactly {number} model" if inputs.most == inputs.least else f"{number} or more models"
+    if inputs.base != "required":
+        models = "model" if inputs.most == inputs.least == 1 else "models"
+        some = f"exactly {number} {models}" if inputs.most == inputs.least else f"{number} or more {models}"
+        return some if inputs.base == "participant" else f"{some}, and perhaps a base model"
     others = f"{number} other" if inputs.most == inputs.least else f"{number} or more others"
-    return f"a base model and {others}" if inputs.base == "required" else f"{others}, and perhaps a base model"
+    return f"a base model and {others}"
 
 
 def parameters_of(kind: type[ParameterSet]) -> list[tuple[str, str, str]]:

@@ -52,6 +52,6 @@ class HubError(MergesmithError):
 
 
 class TensorError(MergesmithError):
-    """A tensor whose merged values cannot be stored: NaN, or too large for the output dtype."""
+    """A tensor whose merged values do not exist or cannot be stored: NaN, or too large for the output dtype."""
 
     exit_status = 2

@@ -1,17 +1,22 @@
 """Write what is generated from the code: ``docs/methods.md``, and the table of methods in the README.
 
-Run it after changing a method; ``tests/test_docs.py`` fails where the documents are behind.
+Run it after changing a method, or an example in ``docs/examples.yaml``; ``tests/test_docs.py`` fails where the
+documents are behind.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from engine.describe import models_of, parameters_of
 from engine.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "docs" / "examples.yaml"
 START, END = "<!-- methods: written by scripts/write_docs.py -->\n", "<!-- end of methods -->\n"
 
 
@@ -21,8 +26,18 @@ def methods_table() -> str:
     return "\n".join(["| method | what it is for | takes |", "| --- | --- | --- |", *rows]) + "\n"
 
 
+def worked(example: dict[str, Any]) -> str:
+    """An example: its recipe, what goes in and comes out, and how."""
+    values = example["tensors"] | {"result": example["result"]}
+    width = max(map(len, values))
+    lines = [f"    {name:<{width}} = {numbers}" for name, numbers in values.items()]
+    steps = [f"- {step}" for step in example["working"]]
+    return "\n".join(["Example:\n", "```yaml", example["recipe"] + "```\n", *lines, "", *steps]) + "\n"
+
+
 def methods_page() -> str:
     """Everything about every method."""
+    examples = yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))
     parts = ["# Methods\n", "Made from the methods themselves by `scripts/write_docs.py`.\n", methods_table()]
     for name, method in METHODS.items():
         parts.append(f"## {name}\n")
@@ -38,6 +53,7 @@ def methods_page() -> str:
             parts.append(f"Accepted without effect, as by mergekit: {names}.\n")
         if method.paper:
             parts.append(f"Paper: <https://arxiv.org/abs/{method.paper}>.\n")
+        parts.append(worked(examples[name]))
     return "\n".join(parts)
 
 

@@ -20,8 +20,16 @@ MODELS = ("base", "one", "two")
 
 @dataclass(frozen=True)
 class Case:
+    """A recipe and its formula.
+
+    ``local`` if a bad element of a parent shows in that element of the result alone. ``slack`` is the relative error
+    that factors have in float64: a formula's value that is no further from a midpoint may be rounded either way.
+    """
+
     recipe: str
     expected: Callable[[str, Mapping[str, Mapping[str, Tensor]]], Tensor]
+    local: bool = True
+    slack: float = 0.0
 
 
 def task(**options):

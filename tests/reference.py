@@ -88,7 +88,8 @@ def same_share(result: Tensor, exact: Tensor) -> float:
     rounded = single.to(result.dtype)
     # Two roundings differ from one only where the first lands on a midpoint: then the exact value decides.
     neighbours = torch.stack([step(rounded.double(), result.dtype, way) for way in (-1, 0, 1)])
-    distance = (neighbours - exact.double()).abs()
+    # the neighbour of zero that the step of bits calls NaN is no nearer than zero itself
+    distance = (neighbours - exact.double()).abs().nan_to_num(nan=math.inf)
     best = distance.min(0).values
     return float(((result.double() - exact).abs() == best).double().mean())
 

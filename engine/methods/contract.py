@@ -8,7 +8,7 @@ imports torch, so that methods can be listed, and their parameters checked, with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -103,13 +103,13 @@ class Chunk(Protocol):
 
 @dataclass(frozen=True)
 class Sums:
-    """A measure: the total, over the whole tensor, of each elementwise term.
+    """A measure: the total, over the whole tensor, of each elementwise term. Terms are taken one at a time.
 
     Added pairwise over fixed blocks (rows, where a method asks for whole ones), so that chunks and threads change
     no bit. Yields ``tuple[float, ...]``.
     """
 
-    terms: Callable[[Chunk], tuple[Tensor, ...]]
+    terms: Callable[[Chunk], Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,10 @@ Blend = Callable[[Chunk], "Tensor"]
 Steps = Generator[Measure, Any, Blend]
 
 
+class NoResultError(Exception):
+    """Raised by a method's steps where these tensors have no result; the text says why, and what to do."""
+
+
 def never(_mix: Mix) -> bool:
     """The usual answer to ``Method.verbatim``."""
     return False
@@ -193,9 +197,22 @@ def last_dimension(mix: Mix) -> int:
     return max(mix.row, 1)
 
 
-def nothing_to_say(_mix: Mix) -> str | None:
-    """The usual answer to ``Method.warning``."""
-    return None
+@dataclass(frozen=True)
+class Clamped:
+    """A parameter of one source that is not used as it is given, and a sentence that says so.
+
+    Of ``names``, which decide it together, the first one that a recipe sets is where its reader is sent.
+    """
+
+    source: int
+    names: tuple[str, ...]
+    sentence: str
+    fix: str
+
+
+def nothing_clamped(_mix: Mix) -> tuple[Clamped, ...]:
+    """The usual answer to ``Method.clamped``."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +222,7 @@ class Method:
     ``steps`` yields measures, is sent what they measured, and returns the blend. ``sweeps`` tells, before any
     weight is read, how many times those measures may read the whole tensor. ``row`` says what chunks are cut into:
     a whole number of runs of that many elements (1: anywhere). ``verbatim`` says that the output *is* its only input,
-    so that bytes may be copied. ``warning`` tells of parameters that are not used as they are given. ``inert`` names
+    so that bytes may be copied. ``clamped`` tells of parameters that are not used as they are given. ``inert`` names
     parameters that mergekit accepts without effect here.
     """
 
@@ -220,5 +237,5 @@ class Method:
     sweeps: Callable[[Mix], int] = no_sweeps
     row: Callable[[Mix], int] = any_run
     verbatim: Callable[[Mix], bool] = never
-    warning: Callable[[Mix], str | None] = nothing_to_say
+    clamped: Callable[[Mix], tuple[Clamped, ...]] = nothing_clamped
     inert: frozenset[str] = field(default_factory=frozenset)

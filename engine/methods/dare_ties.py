@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from engine.methods import dare
+from engine.methods import dropping
 from engine.methods.contract import Method
-from engine.methods.task_vectors import INPUTS, Dense, Dropped
+from engine.methods.task_vectors import INPUTS
+from engine.methods.thinning import Dense
 
 METHOD = Method(
     name="dare_ties",
@@ -13,8 +14,8 @@ METHOD = Method(
     paper="2311.03099",
     inputs=INPUTS,
     source_parameters=Dense,
-    parameters=Dropped,
-    steps=dare.steps(consensus=True),
-    sweeps=dare.sweeps,
+    parameters=dropping.Dropped,
+    steps=dropping.steps(dropping.density_for_all, consensus=True),
+    sweeps=dropping.sweeps,
     inert=frozenset({"int8_mask"}),
 )

@@ -8,7 +8,7 @@ added to the base: numerics in ``docs/methods.md``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from engine.methods.contract import Blend, Chunk, Mix
 
 INPUTS = Inputs(base="required", least=1, most=None, task_vectors=True)
-SMALLEST_L1 = 1e-7
 SMALLEST_DIVISOR = 1e-8
 
 
@@ -33,28 +32,12 @@ class Weighted(ParameterSet):
     weight: float = Field(description="factor of this model's task vector")
 
 
-class Dense(Weighted):
-    """Per model, where task vectors are thinned out."""
-
-    density: float = Field(default=1.0, ge=0, le=1, description="share of the task vector that is kept")
-
-
 class Summed(ParameterSet):
     """For the whole tensor, of every method here."""
 
     normalize: bool = Field(default=False, description="divide by the sum of the weights")
     lambda_: float = Field(default=1.0, alias="lambda", description="factor of the summed task vectors")
     int8_mask: bool = Field(default=False, description="accepted for mergekit's recipes; changes nothing")
-
-
-class Dropped(Summed):
-    """For the whole tensor, where elements are dropped at random."""
-
-    rescale: bool = Field(default=True, description="make up for what was dropped")
-    rescale_norm: Literal["density", "l1"] = Field(
-        default="density",
-        description="make up by 1/density, as the paper does, or by the ratio of L1 norms, as mergekit does",
-    )
 
 
 @dataclass(frozen=True)
@@ -121,14 +104,3 @@ def blend_of(thin: Callable[[Chunk], Sequence[Tensor]], mix: Mix, rule: Rule) ->
         return summed(thin(chunk), weights, rule).add_(chunk.base)
 
     return blend
-
-
-def l1_terms(deltas: Sequence[Tensor], thinned: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Elementwise terms of the L1 norms: before, after, before, after …."""
-    return tuple(t.abs() for pair in zip(deltas, thinned, strict=True) for t in pair)
-
-
-def l1_ratios(before_and_after: Sequence[float]) -> list[float]:
-    """Factors that restore each L1 norm; 1 where the norm before or after is below 1e-7."""
-    pairs = zip(before_and_after[::2], before_and_after[1::2], strict=True)
-    return [b / a if b >= SMALLEST_L1 and a >= SMALLEST_L1 else 1.0 for b, a in pairs]

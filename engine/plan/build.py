@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.canonical import digest
-from engine.checkpoints.config import merged_config
-from engine.checkpoints.layout import is_embedding
 from engine.checkpoints.side_files import side_files
 from engine.errors import HubError, RecipeError
-from engine.methods import METHODS
 from engine.plan import checks
-from engine.plan.compose import compose, is_output_tied
+from engine.plan.compose import output_tensor
 from engine.plan.cost import cost_of
 from engine.plan.models import open_models
 from engine.plan.plan import Plan, SideFile
-from engine.plan.problems import Problems
-from engine.plan.sections import sections_of
 from engine.plan.shards import shards_of
+from engine.plan.stages import fit_all, named_by
 from engine.publish.licences import combine
 from engine.publish.lineage import parents_of
 from engine.recipe import Publish, meaning, parse
@@ -32,8 +28,8 @@ if TYPE_CHECKING:
     from engine.findings import Finding
     from engine.hub_client import Hub
     from engine.plan.models import Models
-    from engine.plan.plan import Options, OutputTensor
-    from engine.plan.sections import Section
+    from engine.plan.plan import Options
+    from engine.plan.stages import Fitted
     from engine.recipe import Places, Recipe
 
 
@@ -60,15 +56,26 @@ def build(
         raise
     findings += more
     if models is not None and not any(finding.level == "error" for finding in parsed.findings):
-        plan = _plan(path, text, parsed.recipe, parsed.places, models, findings, options)
+        fitted, more = fit_all(parsed.recipe, parsed.places, models, options)
+        findings += more
         _stop_on_errors(path, findings)
-        if plan is not None:
-            return plan, models
+        if fitted is not None:
+            return _plan(path, text, parsed.recipe, parsed.places, models, fitted, findings, options), models
     elif models is not None:
-        findings += checks.architectures(models, parsed.places, allowed=options.allow_crimes)[1]
-        findings += checks.ranges(parsed.recipe, models, parsed.places)
-        findings += checks.sizes(models, parsed.places)
+        findings += _as_far_as_known(parsed.recipe, parsed.places, models, options)
     raise RecipeError(path, _sorted(findings))
+
+
+def _as_far_as_known(recipe: Recipe, places: Places, models: Models, options: Options) -> list[Finding]:
+    """What can be said of the models of a text that has mistakes: each document's with each other."""
+    stored, findings = dict(zip(models.refs, models.known, strict=True)), []
+    for each in (recipe, *recipe.stages.values()):
+        named, own = named_by(each, stored), places.within(each.at)
+        if named.refs:
+            findings += checks.architectures(named, own, allowed=options.allow_crimes)[1]
+            findings += checks.ranges(each, named, own)
+            findings += checks.sizes(named, own)
+    return findings
 
 
 def _stop_on_errors(path: str, findings: Sequence[Finding]) -> None:
@@ -78,7 +85,7 @@ def _stop_on_errors(path: str, findings: Sequence[Finding]) -> None:
 
 def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     levels = ("error", "warning", "note")
-    return tuple(sorted(findings, key=lambda f: (levels.index(f.level), f.line, f.column)))
+    return tuple(sorted(dict.fromkeys(findings), key=lambda f: (levels.index(f.level), f.line, f.column)))
 
 
 def _plan(
@@ -87,14 +94,13 @@ def _plan(
     recipe: Recipe,
     places: Places,
     models: Models,
+    fitted: Fitted,
     findings: list[Finding],
     options: Options,
-) -> Plan | None:
-    """Plan a recipe whose text is sound; None where its models do not fit, which ``findings`` then tell."""
-    fitted = _fitted(recipe, places, models, findings, options)
-    if fitted is None:
-        return None
-    sections, base, lender, tensors = fitted
+) -> Plan:
+    """Plan a recipe that is sound, and whose models fit."""
+    base, lender = fitted.stored_base, fitted.stored_lender
+    tensors = tuple(output_tensor(mixed, models, options) for mixed in fitted.tensors)
     pins = tuple(checkpoint.pin for checkpoint in models.checkpoints)
     publish = recipe.publish or Publish()
     verdict = combine(parents_of(pins, base, options.endpoint), publish.license, publish.license_name)
@@ -102,7 +108,6 @@ def _plan(
     files = _side_files(models, lender, copy_tokenizer=options.copy_tokenizer)
     findings += checks.tokenizer(files, models, lender, places, wanted=options.copy_tokenizer)
     shards = shards_of(tensors, options.max_shard_size)
-    config = _config(models, sections, lender, tensors)
     repo = options.repo or (recipe.publish.repo if recipe.publish else None)
     weights_digest = digest(_weights(recipe, pins, options))
     return Plan(
@@ -115,9 +120,9 @@ def _plan(
         tensors=tensors,
         shards=shards,
         side_files=files,
-        config=config,
-        dtype=_main_dtype(tensors),
-        layers=sum(section.length for section in sections) or None,
+        config=fitted.config(),
+        dtype=fitted.dtype,
+        layers=fitted.layers or None,
         findings=_sorted(findings),
         licence=verdict,
         cost=cost_of(tensors, shards, options, sum(c.header_bytes for c in models.checkpoints)),
@@ -130,29 +135,6 @@ def _plan(
     )
 
 
-def _fitted(
-    recipe: Recipe, places: Places, models: Models, findings: list[Finding], options: Options
-) -> tuple[tuple[Section, ...], int | None, int, tuple[OutputTensor, ...]] | None:
-    """Sections, base, lender of the config and output tensors; None where ``findings`` tell why there are none."""
-    method = METHODS[recipe.merge_method or ""]
-    foreign, more = checks.architectures(models, places, allowed=options.allow_crimes)
-    findings += more
-    sections, more = sections_of(recipe, method, models, places, foreign)
-    findings += more
-    if more:
-        return None
-    base = None if recipe.base_model is None else models.index(recipe.base_model)
-    lender = base if base is not None else sections[0].everyone[0].model
-    findings += checks.duplicates(sections, models, places)
-    findings += checks.extra_layers_stay(models, lender, sum(section.length for section in sections), places)
-    problems = Problems(models, places, foreign)
-    tensors = compose(recipe, method, models, sections, lender, options, problems)
-    findings += problems.findings()
-    if any(finding.level == "error" for finding in findings):
-        return None
-    return sections, base, lender, tensors
-
-
 def _title(path: str, recipe: Recipe, repo: str | None) -> str:
     """The recipe's name, else the target's, else the file's."""
     return recipe.name or (repo.split("/")[-1] if repo else PurePath(path).stem)
@@ -162,14 +144,6 @@ def _private(recipe: Recipe, options: Options) -> bool:
     if options.private is not None:
         return options.private
     return bool(recipe.publish and recipe.publish.private)
-
-
-def _main_dtype(tensors: Sequence[OutputTensor]) -> str:
-    """The element type that most bytes have."""
-    totals: dict[str, int] = {}
-    for tensor in tensors:
-        totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.nbytes
-    return max(totals, key=lambda dtype: totals[dtype])
 
 
 def _side_files(models: Models, lender: int, *, copy_tokenizer: bool) -> tuple[SideFile, ...]:
@@ -185,27 +159,6 @@ def _side_files(models: Models, lender: int, *, copy_tokenizer: bool) -> tuple[S
                 files.append(SideFile(found[0].name, model, found[0].size))
                 break
     return tuple(files)
-
-
-def _config(
-    models: Models, sections: Sequence[Section], lender: int, tensors: Sequence[OutputTensor]
-) -> Mapping[str, Any]:
-    origins = []
-    for section in sections:
-        giver = next((member for member in section.everyone if member.model == lender), section.everyone[0])
-        config = models.checkpoints[giver.model].config
-        origins += [(config, giver.start + step) for step in range(section.length)]
-    config, layout = models.checkpoints[lender].config, models.layouts[lender]
-    unchanged = len(origins) == layout.count and all(
-        origin is config and index == layer for layer, (origin, index) in enumerate(origins)
-    )
-    return merged_config(
-        config,
-        layers=None if unchanged or layout.stack is None else origins,
-        tied=is_output_tied(models, sections),
-        dtype=_main_dtype(tensors),
-        vocabulary=next((tensor.shape[0] for tensor in tensors if is_embedding(tensor.name)), None),
-    )
 
 
 def _weights(recipe: Recipe, pins: Sequence[Pin], options: Options) -> object:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.checkpoints.config import extra_layers
+from engine.checkpoints.config import architecture, extra_layers
 from engine.checkpoints.side_files import is_tokenizer_file
 from engine.findings import error, note, warning
 from engine.plan.problems import Problems
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.findings import Finding
-    from engine.plan.models import Models
+    from engine.plan.models import Models, Named
     from engine.plan.plan import SideFile
     from engine.plan.sections import Section
     from engine.publish.licences import Verdict
     from engine.recipe import Places, Recipe
 
 
-def ranges(recipe: Recipe, models: Models, places: Places) -> list[Finding]:
-    """Layer ranges that reach outside their models."""
-    slices = recipe.slices or ()
-    return [f for part in slices for source in part.sources for f in range_findings(source, models, places)]
+def ranges(recipe: Recipe, models: Named, places: Places) -> list[Finding]:
+    """Layer ranges that reach outside their models, as far as those are known."""
+    sources = [source for part in recipe.slices or () for source in part.sources if source.model in models.refs]
+    return [finding for source in sources for finding in range_findings(source, models, places)]
 
 
-def sizes(models: Models, places: Places) -> list[Finding]:
+def sizes(models: Named, places: Places) -> list[Finding]:
     """Models that do not fit the first one of their architecture: told even where the text has mistakes of its own.
 
     A sound text is held against its models slice by slice instead.
     """
     problems = Problems(models, places)
-    first = models.checkpoints[0]
-    for number, (at, other) in enumerate(zip(models.mentions, models.checkpoints, strict=True)):
-        if other.pin.architecture == first.pin.architecture:
+    first = models.known[0]
+    for number, (at, other) in enumerate(zip(models.mentions, models.known, strict=True)):
+        if architecture(other.config) == architecture(first.config):
             member = Member(number, 0, {}, _item(at))
             for name in [name for name in first.tensors if name in other.tensors]:
                 problems.fits(name, (0, first.tensors[name].shape), (member, other.tensors[name].shape))
@@ -49,12 +49,12 @@ def _item(at: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return at[:-1] if at[-1:] == ("model",) else at
 
 
-def architectures(models: Models, places: Places, *, allowed: bool) -> tuple[frozenset[int], list[Finding]]:
+def architectures(models: Named, places: Places, *, allowed: bool) -> tuple[frozenset[int], list[Finding]]:
     """Different architectures in one merge: an error, or a warning where the caller allows it.
 
     Returns the models that are refused for it too: those that are unlike most, or unlike the first.
     """
-    names = [checkpoint.pin.architecture for checkpoint in models.checkpoints]
+    names = [architecture(known.config) for known in models.known]
     usual = Counter(names).most_common(1)[0][0]
     example = models.ref(names.index(usual))
     foreign = frozenset(model for model, name in enumerate(names) if name != usual)
@@ -72,13 +72,15 @@ def architectures(models: Models, places: Places, *, allowed: bool) -> tuple[fro
     return frozenset() if allowed else foreign, findings
 
 
-def duplicates(sections: Sequence[Section], models: Models, places: Places) -> list[Finding]:
+def duplicates(sections: Sequence[Section], models: Named, places: Places) -> list[Finding]:
     """One model under two names among those that are merged with each other."""
     findings = {}
     for section in sections:
         seen: dict[tuple[str | None, str], Member] = {}
         for member in section.everyone:
-            pin = models.checkpoints[member.model].pin
+            pin = models.known[member.model].pin
+            if pin is None:
+                continue
             identity = (pin.repo, pin.commit or str(Path(pin.ref).resolve()))
             first = seen.setdefault(identity, member)
             if first is not member:
@@ -88,9 +90,9 @@ def duplicates(sections: Sequence[Section], models: Models, places: Places) -> l
     return list(findings.values())
 
 
-def extra_layers_stay(models: Models, lender: int, layers: int, places: Places) -> list[Finding]:
+def extra_layers_stay(models: Named, lender: int, layers: int, places: Places) -> list[Finding]:
     """Layers that predict further tokens are numbered after the others, so their number must stay."""
-    extra, count = extra_layers(models.checkpoints[lender].config), models.layers(lender)
+    extra, count = extra_layers(models.known[lender].config), models.layers(lender)
     if not extra or layers == count:
         return []
     message = (

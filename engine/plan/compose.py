@@ -1,11 +1,13 @@
-"""Sections → output tensors: which stored tensors each is made of, and with which parameters."""
+"""Sections → the tensors of a recipe's model: which others each is made of, and with which parameters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from engine.checkpoints.dtypes import MERGED, promoted
+from engine.checkpoints.dtypes import MERGED, SIZES, promoted
+from engine.checkpoints.header import TensorInfo
 from engine.checkpoints.layout import is_derived, is_embedding, is_head
 from engine.plan.fit import account, check_fit
 from engine.plan.plan import Input, Mixture, OutputTensor
@@ -14,13 +16,37 @@ from engine.plan.resolve import Resolver
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from engine.checkpoints.header import TensorInfo
     from engine.methods.contract import Method, Mix
-    from engine.plan.models import Models
+    from engine.plan.models import Models, Named
     from engine.plan.plan import Options, Reading
     from engine.plan.problems import Problems
     from engine.plan.sections import Member, Section
     from engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One tensor of a recipe's model. ``dtype`` is that of the result, or what a stage's counts as.
+
+    ``verbatim`` says that its mixture is its only operand, as it is.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    layer: int | None
+    mixture: Mixture
+    verbatim: bool
+
+    @property
+    def operand(self) -> Input | Mixture:
+        """What another mixture takes for it."""
+        return self.mixture.operands[0] if self.verbatim else self.mixture
+
+    @property
+    def info(self) -> TensorInfo:
+        """Its header, as if it were stored."""
+        return TensorInfo(self.name, self.dtype, self.shape, "", 0, prod(self.shape) * SIZES[self.dtype])
 
 
 @dataclass(frozen=True)
@@ -47,13 +73,13 @@ class Slot:
 def compose(
     recipe: Recipe,
     method: Method,
-    models: Models,
+    models: Named,
     sections: Sequence[Section],
     lender: int,
-    options: Options,
     problems: Problems,
-) -> tuple[OutputTensor, ...]:
-    """Work out every output tensor, in order: before the layers, the layers, after them.
+    stage: str = "",
+) -> tuple[Mixed, ...]:
+    """Work out every tensor, in order: before the layers, the layers, after them. ``stage`` names it; "": the result.
 
     What does not fit is told to ``problems``, which groups it by kind.
     """
@@ -72,17 +98,17 @@ def compose(
         elif problems.same_shape(slot.name, slot.section.everyone, [info.shape for info in stored]):
             mix = resolver.mix(slot, stored)
             if mix is not None:
-                tensors.append(_tensor(slot, stored, mix, method, recipe, options, problems, models))
+                tensors.append(_mixed(slot, stored, mix, method, recipe, problems, models, stage))
     return tuple(tensors)
 
 
-def is_output_tied(models: Models, sections: Sequence[Section]) -> bool:
+def is_output_tied(models: Named, sections: Sequence[Section]) -> bool:
     """Whether the output's head is its embedding: only if it is in all models that give any tensor."""
-    return all(models.tied[member.model] for section in sections for member in section.everyone)
+    return all(models.known[member.model].tied for section in sections for member in section.everyone)
 
 
 def _slots(
-    models: Models, sections: Sequence[Section], lender: int, *, tied: bool, problems: Problems
+    models: Named, sections: Sequence[Section], lender: int, *, tied: bool, problems: Problems
 ) -> Iterator[Slot]:
     yield from _outside(_names("before", sections[0], models), sections[0], models)
     layer = 0
@@ -91,20 +117,20 @@ def _slots(
             t = step / (section.length - 1) if section.length > 1 else 1.0
             for rest in _rests(section, step, models, problems):
                 stored = tuple(
-                    models.checkpoints[m.model].tensors.get(models.layouts[m.model].name(m.start + step, rest))
-                    for m in section.everyone
+                    known.tensors.get(known.layout.name(start + step, rest))
+                    for known, start in ((models.known[m.model], m.start) for m in section.everyone)
                 )
-                yield Slot(models.layouts[lender].name(layer, rest), layer, rest, t, section, stored)
+                yield Slot(models.known[lender].layout.name(layer, rest), layer, rest, t, section, stored)
             layer += 1
     names = _names("after", sections[-1], models)
     yield from _outside(names if tied else names | _heads(sections, models), sections[-1], models)
 
 
-def _rests(section: Section, step: int, models: Models, problems: Problems) -> list[str]:
+def _rests(section: Section, step: int, models: Named, problems: Problems) -> list[str]:
     """Names within a layer that any of its models has, sorted."""
     rests = set()
     for member in section.everyone:
-        layout = models.layouts[member.model]
+        layout = models.known[member.model].layout
         for rest in layout.by_layer.get(member.start + step, ()):
             name = layout.name(member.start + step, rest)
             if is_derived(name):
@@ -114,54 +140,52 @@ def _rests(section: Section, step: int, models: Models, problems: Problems) -> l
     return sorted(rests)
 
 
-def _names(part: str, section: Section, models: Models) -> set[str]:
+def _names(part: str, section: Section, models: Named) -> set[str]:
     """Names on one side of the layers that any of a section's models has, but for the stored heads of tied ones."""
     names: set[str] = set()
     for member in section.everyone:
-        layout = models.layouts[member.model]
+        known = models.known[member.model]
         names |= {
             name
-            for name in (layout.before if part == "before" else layout.after)
-            if not (is_derived(name) or (is_head(name) and models.tied[member.model]))
+            for name in (known.layout.before if part == "before" else known.layout.after)
+            if not (is_derived(name) or (is_head(name) and known.tied))
         }
     return names
 
 
-def _heads(sections: Sequence[Section], models: Models) -> set[str]:
+def _heads(sections: Sequence[Section], models: Named) -> set[str]:
     """Names of the head, from all models that are not tied: tied ones give their embedding under that name."""
-    everyone = {member.model for section in sections for member in section.everyone}
-    return {
-        name for model in everyone if not models.tied[model] for name in models.layouts[model].after if is_head(name)
-    }
+    everyone = [models.known[member.model] for section in sections for member in section.everyone]
+    return {name for known in everyone if not known.tied for name in known.layout.after if is_head(name)}
 
 
-def _outside(names: Iterable[str], section: Section, models: Models) -> Iterator[Slot]:
+def _outside(names: Iterable[str], section: Section, models: Named) -> Iterator[Slot]:
     for name in sorted(names):
         stored = tuple(_stored(name, member, models) for member in section.everyone)
         if any(info is not None for info in stored):
             yield Slot(name, None, name, 0.0, section, stored)
 
 
-def _stored(name: str, member: Member, models: Models) -> TensorInfo | None:
+def _stored(name: str, member: Member, models: Named) -> TensorInfo | None:
     """Find a tensor outside the layers; the head of a tied model is its embedding."""
-    tensors = models.checkpoints[member.model].tensors
-    if is_head(name) and name.endswith("weight") and models.tied[member.model]:
-        return next((info for other, info in tensors.items() if is_embedding(other)), None)
-    return tensors.get(name)
+    known = models.known[member.model]
+    if is_head(name) and name.endswith("weight") and known.tied:
+        return next((info for other, info in known.tensors.items() if is_embedding(other)), None)
+    return known.tensors.get(name)
 
 
-def _tensor(
+def _mixed(
     slot: Slot,
     stored: Sequence[TensorInfo],
     mix: Mix,
     method: Method,
     recipe: Recipe,
-    options: Options,
     problems: Problems,
-    models: Models,
-) -> OutputTensor:
-    inputs = tuple(
-        Input(member.model, info.name, info.dtype, info.nbytes)
+    models: Named,
+    stage: str,
+) -> Mixed:
+    operands = tuple(
+        models.known[member.model].operands[info.name]
         for member, info in zip(slot.section.everyone, stored, strict=True)
     )
     has_base = slot.section.base is not None
@@ -170,26 +194,42 @@ def _tensor(
     if not arithmetic and len(dtypes) > 1:
         problems.mixed_kinds(slot.name, slot.section.everyone, [info.dtype for info in stored])
     wanted = recipe.out_dtype or recipe.dtype
-    dtype = (wanted or promoted(dtypes)) if arithmetic else min(dtypes)
-    sweeps = method.sweeps(mix) if arithmetic else 0
-    copied = method.verbatim(mix) and dtypes == {dtype}
-    remote = any(models.checkpoints[item.model].remote for item in inputs)
-    reading = reading_of(
-        sum(item.nbytes for item in inputs), sweeps, options, arithmetic=arithmetic, copied=copied, remote=remote
-    )
+    rounded = recipe.out_dtype if stage and arithmetic else None
     mixture = Mixture(
-        stage="",
+        stage=stage,
         name=slot.name,
         seed=recipe.seed,
         method=method.name,
-        base=inputs[0] if has_base else None,
-        sources=inputs[1:] if has_base else inputs,
+        base=operands[0] if has_base else None,
+        sources=operands[1:] if has_base else operands,
         parameters=_plain(mix.parameters),
         source_parameters=tuple(_plain(source) for source in mix.sources),
         row=method.row(mix),
-        sweeps=sweeps,
+        sweeps=method.sweeps(mix) if arithmetic else 0,
+        dtype=rounded,
     )
-    return OutputTensor(slot.name, dtype, stored[0].shape, slot.layer, mixture, reading)
+    return Mixed(
+        slot.name,
+        (wanted or promoted(dtypes)) if arithmetic else min(dtypes),
+        stored[0].shape,
+        slot.layer,
+        mixture,
+        method.verbatim(mix) and rounded in (None, operands[0].dtype),
+    )
+
+
+def output_tensor(mixed: Mixed, models: Models, options: Options) -> OutputTensor:
+    """Decide how the inputs of one of the result's tensors are read."""
+    mixture = mixed.mixture
+    reading = reading_of(
+        mixture.bytes_in,
+        mixture.all_sweeps,
+        options,
+        arithmetic=mixed.dtype in MERGED,
+        copied=mixed.verbatim and isinstance(mixed.operand, Input) and mixed.operand.dtype == mixed.dtype,
+        remote=any(models.checkpoints[item.model].remote for item in mixture.inputs),
+    )
+    return OutputTensor(mixed.name, mixed.dtype, mixed.shape, mixed.layer, mixture, reading)
 
 
 def _plain(parameters: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any method's parameter set

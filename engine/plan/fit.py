@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.plan.compose import Slot
-    from engine.plan.models import Models
+    from engine.plan.models import Named
     from engine.plan.problems import Problems
     from engine.plan.sections import Section
 
@@ -20,7 +20,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def account(
-    slots: Sequence[Slot], sections: Sequence[Section], models: Models, *, tied: bool, problems: Problems
+    slots: Sequence[Slot], sections: Sequence[Section], models: Named, *, tied: bool, problems: Problems
 ) -> None:
     """Tell of each tensor outside the layers that some model has and the result would not.
 
@@ -30,17 +30,17 @@ def account(
     made = {slot.name for slot in slots}
     members = {member.model: member for section in reversed(sections) for member in reversed(section.everyone)}
     for model, member in members.items():
-        layout = models.layouts[model]
+        layout = models.known[model].layout
         for name in (*layout.before, *layout.after):
             if is_derived(name):
                 problems.dropped_derived(model, name)
-            elif is_head(name) and models.tied[model]:
+            elif is_head(name) and models.known[model].tied:
                 problems.ignored_head(model, name)
             elif name not in made and not (is_head(name) and tied):
                 problems.left_over(name, member)
 
 
-def check_fit(slots: Sequence[Slot], models: Models, lender: int, problems: Problems) -> None:
+def check_fit(slots: Sequence[Slot], models: Named, lender: int, problems: Problems) -> None:
     """Hold what is made without the model that lends the config against that model, tensor by tensor.
 
     Where it takes part the others are compared with it anyway. A layer must have the tensors, and their shapes, of
@@ -59,7 +59,7 @@ def check_fit(slots: Sequence[Slot], models: Models, lender: int, problems: Prob
             _check_layer(made, _nearest(_shapes(made), kinds), layer, models, giver, problems)
 
 
-def _check_outside(slots: Sequence[Slot], models: Models, giver: Member, problems: Problems) -> None:
+def _check_outside(slots: Sequence[Slot], models: Named, giver: Member, problems: Problems) -> None:
     expected = _outside(models, giver.model)
     embedding = next((shape for name, shape in expected.items() if is_embedding(name)), None)
     for slot in slots:
@@ -71,7 +71,7 @@ def _check_outside(slots: Sequence[Slot], models: Models, giver: Member, problem
             problems.fits(slot.name, (giver.model, shape), (member, slot.shape))
 
 
-def _check_missing(slots: Sequence[Slot], models: Models, lender: int, problems: Problems) -> None:
+def _check_missing(slots: Sequence[Slot], models: Named, lender: int, problems: Problems) -> None:
     """Tell of what the config makes one expect outside the layers, where its model gives nothing itself."""
     made = {slot.name for slot in slots}
     member = slots[0].section.everyone[0]
@@ -81,11 +81,11 @@ def _check_missing(slots: Sequence[Slot], models: Models, lender: int, problems:
 
 
 def _check_layer(
-    made: Mapping[str, Slot], kind: Shapes, layer: int, models: Models, giver: Member, problems: Problems
+    made: Mapping[str, Slot], kind: Shapes, layer: int, models: Named, giver: Member, problems: Problems
 ) -> None:
     member = next(iter(made.values())).section.everyone[0]
     for rest in sorted(made.keys() | kind.keys()):
-        name = models.layouts[giver.model].name(layer, rest)
+        name = models.known[giver.model].layout.name(layer, rest)
         if rest not in kind:
             problems.lacks(name, [giver], [member.model])
         elif rest not in made:
@@ -94,13 +94,13 @@ def _check_layer(
             problems.fits(name, (giver.model, kind[rest]), (member, made[rest].shape))
 
 
-def _outside(models: Models, model: int) -> Shapes:
-    layout, tensors = models.layouts[model], models.checkpoints[model].tensors
+def _outside(models: Named, model: int) -> Shapes:
+    layout, tensors = models.known[model].layout, models.known[model].tensors
     return {name: tensors[name].shape for name in (*layout.before, *layout.after) if not is_derived(name)}
 
 
-def _kinds(models: Models, model: int) -> list[Shapes]:
-    layout, tensors = models.layouts[model], models.checkpoints[model].tensors
+def _kinds(models: Named, model: int) -> list[Shapes]:
+    layout, tensors = models.known[model].layout, models.known[model].tensors
     return [
         {rest: tensors[name].shape for rest in rests if not is_derived(name := layout.name(layer, rest))}
         for layer, rests in layout.by_layer.items()

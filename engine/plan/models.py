@@ -1,10 +1,13 @@
-"""The models of a recipe, opened: headers, configs and layouts; and the checks of each on its own."""
+"""The models of a recipe, opened: headers, configs and layouts; and the checks of each on its own.
+
+The planner sees a stage as it sees a stored model: ``Known`` is what it needs of either.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.checkpoints.config import extra_layers, is_tied, layer_count, quantisation
 from engine.checkpoints.layout import is_head, layout_of
@@ -12,28 +15,48 @@ from engine.checkpoints.local import LocalCheckpoint
 from engine.errors import HubError, ModelError
 from engine.findings import error, note
 from engine.hub_errors import ModelMissing, RevisionMissing
-from engine.recipe import hub_name
+from engine.plan.plan import Input
+from engine.recipe import hub_name, unknown_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from engine.checkpoints.checkpoint import Checkpoint
+    from engine.checkpoints.checkpoint import Checkpoint, Pin
+    from engine.checkpoints.header import TensorInfo
     from engine.checkpoints.layout import Layout
     from engine.findings import Finding
     from engine.hub_client import Hub
+    from engine.plan.plan import Mixture
     from engine.recipe import ModelRef, Places, Recipe
+    from engine.recipe import Path as At
 
 
 @dataclass(frozen=True)
-class Models:
-    """Opened models, in the order in which the recipe first names them."""
+class Known:
+    """A model, be it stored or a stage, without its weights.
+
+    ``tied`` says that its output head is its embedding. ``operands`` are its tensors as mixtures take them, by name.
+    ``lender`` is the stored model that its config and tokenizer come from, ``base`` that which its base leads to.
+    ``pin`` is what is stored; None for a stage.
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, TensorInfo]
+    layout: Layout
+    tied: bool
+    operands: Mapping[str, Input | Mixture]
+    lender: int
+    base: int | None
+    pin: Pin | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a document of a recipe names, in that order, and where it does so first."""
 
     refs: tuple[ModelRef, ...]
-    mentions: tuple[tuple[str | int, ...], ...]
-    checkpoints: tuple[Checkpoint, ...]
-    layouts: tuple[Layout, ...]
-    tied: tuple[bool, ...]
-    """Whether its output head is its embedding."""
+    mentions: tuple[At, ...]
+    known: tuple[Known, ...]
 
     def index(self, ref: ModelRef) -> int:
         """Position of a reference."""
@@ -45,7 +68,14 @@ class Models:
 
     def layers(self, model: int) -> int:
         """How many layers its tensors show."""
-        return self.layouts[model].count
+        return self.known[model].layout.count
+
+
+@dataclass(frozen=True)
+class Models(Named):
+    """All stored models below a recipe: those that a run reads from."""
+
+    checkpoints: tuple[Checkpoint, ...]
 
 
 def open_models(
@@ -63,8 +93,11 @@ def open_models(
     """
     findings: list[Finding] = []
     unreachable: HubError | None = None
-    opened: list[tuple[ModelRef, tuple[str | int, ...], Checkpoint, Layout]] = []
+    opened: list[tuple[ModelRef, At, Checkpoint, Layout]] = []
     for ref, at in recipe.mentions():
+        if recipe.stages and _can_only_be_a_stage(ref, local=local):
+            findings.append(unknown_stage(ref.text, recipe.stages, places.value(at)))
+            continue
         try:
             checkpoint = _open(ref, open_hub, local=local, commit=(commits or {}).get(ref.text))
             layout = _layout(ref, checkpoint)
@@ -84,12 +117,27 @@ def open_models(
     if not opened:
         return None, findings
     refs, mentions, checkpoints, layouts = zip(*opened, strict=True)
-    tied = tuple(_tied(checkpoint) for checkpoint in checkpoints)
-    return Models(refs, mentions, checkpoints, layouts, tied), findings
+    known = tuple(_stored(number, *pair) for number, pair in enumerate(zip(checkpoints, layouts, strict=True)))
+    return Models(refs, mentions, known, checkpoints), findings
 
 
-def _tied(checkpoint: Checkpoint) -> bool:
-    return is_tied(checkpoint.config, has_head=any(is_head(name) for name in checkpoint.tensors))
+def _stored(number: int, checkpoint: Checkpoint, layout: Layout) -> Known:
+    tensors = checkpoint.tensors
+    return Known(
+        checkpoint.config,
+        tensors,
+        layout,
+        is_tied(checkpoint.config, has_head=any(is_head(name) for name in tensors)),
+        {name: Input(number, name, info.dtype, info.nbytes) for name, info in tensors.items()},
+        lender=number,
+        base=number,
+        pin=checkpoint.pin,
+    )
+
+
+def _can_only_be_a_stage(ref: ModelRef, *, local: bool) -> bool:
+    """Whether a name is neither a folder nor ``namespace/name``, in a recipe that has stages."""
+    return "/" not in ref.text and not (local and Path(ref.text).is_dir())
 
 
 def _open(ref: ModelRef, open_hub: Callable[[], Hub], *, local: bool, commit: str | None) -> Checkpoint:
@@ -146,7 +194,7 @@ def _layout(ref: ModelRef, checkpoint: Checkpoint) -> Layout:
     return layout
 
 
-def _local_notes(ref: ModelRef, checkpoint: Checkpoint, places: Places, at: tuple[str | int, ...]) -> list[Finding]:
+def _local_notes(ref: ModelRef, checkpoint: Checkpoint, places: Places, at: At) -> list[Finding]:
     findings = []
     if ref.text.count("/") == 1 and not ref.text.startswith("."):
         findings.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,16 +87,21 @@ class Mixture:
         """The mixtures among its operands."""
         return tuple(item for item in self.operands if isinstance(item, Mixture))
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """All stored tensors below, each once."""
         below = ((item,) if isinstance(item, Input) else item.inputs for item in self.operands)
         return tuple(dict.fromkeys(chain.from_iterable(below)))
 
-    @property
+    @cached_property
     def bytes_in(self) -> int:
         """Bytes of all stored tensors below, each counted once."""
         return sum(item.nbytes for item in self.inputs)
+
+    @property
+    def all_sweeps(self) -> int:
+        """Its sweeps, and those of the mixtures below."""
+        return self.sweeps + sum(item.all_sweeps for item in self.inner)
 
     @property
     def bytes_measured(self) -> int:

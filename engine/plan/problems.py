@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.layout import is_vocabulary
-from engine.findings import error, note
+from engine.findings import error, note, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from engine.findings import Finding, Place
-    from engine.plan.models import Models
+    from engine.plan.models import Named
     from engine.plan.sections import Member
     from engine.recipe import Places
 
@@ -25,7 +25,7 @@ class Problems:
     ``foreign`` are models that another finding refuses as a whole: nothing that follows from it is told of them.
     """
 
-    def __init__(self, models: Models, places: Places, foreign: frozenset[int] = frozenset()) -> None:
+    def __init__(self, models: Named, places: Places, foreign: frozenset[int] = frozenset()) -> None:
         self._models, self._places, self._foreign = models, places, foreign
         self._groups: dict[tuple[object, ...], tuple[Callable[[str], Finding], set[object]]] = {}
 
@@ -155,6 +155,16 @@ class Problems:
                 f"for tensor {tensor!r}{more}: {message}",
                 "change the value",
                 self._places.value(at),
+            ),
+        )
+
+    def clamped(self, sentence: str, fix: str, tensor: str, at: At) -> None:
+        """A value is not used as it is given; ``at`` is where the recipe sets it."""
+        self._add(
+            ("clamped", at),
+            tensor,
+            lambda more: warning(
+                "parameter-clamped", f"for tensor {tensor!r}{more}: {sentence}", fix, self._places.key(at)
             ),
         )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from engine.findings import Finding
     from engine.methods.contract import Method
-    from engine.plan.models import Models
+    from engine.plan.models import Named
     from engine.recipe import Parameters, Places, Recipe, Slice, Source
 
 
@@ -46,7 +46,7 @@ class Section:
 
 
 def sections_of(
-    recipe: Recipe, method: Method, models: Models, places: Places, foreign: Collection[int] = ()
+    recipe: Recipe, method: Method, models: Named, places: Places, foreign: Collection[int] = ()
 ) -> tuple[tuple[Section, ...], list[Finding]]:
     """Cut the recipe into sections; findings for layers that a model does not have.
 
@@ -66,7 +66,7 @@ def _split(members: Sequence[Member], base: int | None, method: Method) -> tuple
 
 
 def _from_models(
-    recipe: Recipe, method: Method, models: Models, places: Places, foreign: Collection[int]
+    recipe: Recipe, method: Method, models: Named, places: Places, foreign: Collection[int]
 ) -> tuple[tuple[Section, ...], list[Finding]]:
     listed = recipe.models or ()
     members = [Member(models.index(source.model), 0, source.parameters, source.at) for source in listed]
@@ -78,7 +78,7 @@ def _from_models(
     return (Section(split, own, {}, models.layers(members[0].model)),), findings
 
 
-def _layer_counts(members: Sequence[Member], models: Models, places: Places) -> list[Finding]:
+def _layer_counts(members: Sequence[Member], models: Named, places: Places) -> list[Finding]:
     counts = [models.layers(member.model) for member in members]
     return [
         error(
@@ -94,7 +94,7 @@ def _layer_counts(members: Sequence[Member], models: Models, places: Places) -> 
 
 
 def _from_slices(
-    recipe: Recipe, method: Method, models: Models, places: Places
+    recipe: Recipe, method: Method, models: Named, places: Places
 ) -> tuple[tuple[Section, ...], list[Finding]]:
     sections, findings = [], []
     for part in recipe.slices or ():
@@ -115,7 +115,7 @@ def _length(part: Slice) -> int:
     return stop - start
 
 
-def range_findings(source: Source, models: Models, places: Places) -> list[Finding]:
+def range_findings(source: Source, models: Named, places: Places) -> list[Finding]:
     """A layer range that reaches outside its model."""
     count = models.layers(models.index(source.model))
     if source.layer_range is None or source.layer_range[1] <= count:

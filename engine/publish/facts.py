@@ -52,8 +52,8 @@ class CardFacts:
 
     ``repo`` is None for a model in a folder that is not published. ``url_base`` is the Hub's endpoint.
     ``recipe_text`` is the recipe as written, ``recipe_file`` its name beside the card. ``methods`` has one
-    (name, purpose, arXiv id or "") each. ``parents`` are in recipe order. ``license_note`` is
-    ``engine.publish.licences.Verdict.message``. ``warnings`` are full sentences.
+    (name, purpose, arXiv id or "") each, the result's before its stages'. ``parents`` are in recipe order.
+    ``license_note`` is ``engine.publish.licences.Verdict.message``. ``warnings`` are full sentences.
     """
 
     title: str

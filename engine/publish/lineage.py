@@ -41,7 +41,8 @@ def parents_of(pins: Sequence[Pin], base: int | None, endpoint: str) -> tuple[Pa
 
 def facts_of(plan: Plan, *, has_tokenizer: bool, has_chat_template: bool) -> CardFacts:
     """Gather what the card says. The same plan gives the same facts."""
-    method = METHODS[plan.recipe.merge_method or ""]
+    names = [each.merge_method or "" for each in (plan.recipe, *plan.recipe.stages.values())]
+    methods = [METHODS[name] for name in dict.fromkeys(names)]
     publish = plan.recipe.publish
     architecture = plan.models[plan.lender].architecture
     return CardFacts(
@@ -50,7 +51,7 @@ def facts_of(plan: Plan, *, has_tokenizer: bool, has_chat_template: bool) -> Car
         url_base=plan.endpoint,
         recipe_text=plan.text,
         recipe_file=RECIPE,
-        methods=((method.name, method.purpose, method.paper),),
+        methods=tuple((method.name, method.purpose, method.paper) for method in methods),
         parents=parents_of(plan.models, plan.base, plan.endpoint),
         dtype=plan.dtype,
         parameters=plan.parameters,

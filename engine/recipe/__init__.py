@@ -8,6 +8,7 @@ from engine.recipe.parsing import Parsed, parse
 from engine.recipe.places import Places
 from engine.recipe.publishing import is_repo
 from engine.recipe.schema import json_schema
+from engine.recipe.stages import unknown_stage
 from engine.recipe.values import (
     Case,
     HubName,
@@ -43,4 +44,5 @@ __all__ = [
     "look_up",
     "meaning",
     "parse",
+    "unknown_stage",
 ]

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 def meaning(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as JSON, without what decides no weight (``publish``, ``name``, parameters without effect).
 
-    Two texts that differ in the order of keys, in spelling or in comments have the same meaning. Models keep their
-    order: sums are added in it.
+    Two texts that differ in the order of keys or documents, in spelling or in comments have the same meaning. Models
+    keep their order: sums are added in it. Stages keep their names, which random streams are made of.
     """
     method = METHODS.get(recipe.merge_method or "")
     inert = frozenset[str]() if method is None else method.inert
+    stages = {name: meaning(stage) for name, stage in recipe.stages.items()}
     return {
         "merge_method": recipe.merge_method,
         "base_model": _text(recipe.base_model),
@@ -38,7 +39,7 @@ def meaning(recipe: Recipe) -> dict[str, Any]:
             }
             for part in recipe.slices
         ],
-    }
+    } | ({"stages": stages} if stages else {})
 
 
 def _text(ref: ModelRef | None) -> str | None:

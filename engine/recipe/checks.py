@@ -118,7 +118,8 @@ def _number_of_models(group: Group, method: Method, reading: Reading) -> None:
     found = len(group.mixed(method)) + (group.added and inputs.base == "participant" and not inputs.lends_only)
     if found >= inputs.least and (inputs.most is None or found <= inputs.most):
         return
-    beside = "" if inputs.base == "participant" else " besides the base"
+    has_base = inputs.base == "required" or (inputs.base == "optional" and group.base is not None)
+    beside = " besides the base" if has_base else ""
     message = f"`{method.name}` takes {_number_wanted(inputs)}{beside}, found {found}"
     reading.error("model-count", message, _count_fix(group, inputs, found), reading.places.key(group.at))
 

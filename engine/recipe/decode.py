@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.methods import METHODS
-from engine.recipe.keys import DTYPES, nearest, unbuilt_methods
-from engine.recipe.nodes import empty
+from engine.recipe.keys import DTYPES, nearest
 from engine.recipe.parameters import read_parameters
-from engine.recipe.publishing import read_name, read_publish
+from engine.recipe.publishing import read_name, read_publish, read_stage_name
 from engine.recipe.reading import described, quoted
 from engine.recipe.text import Leaf
 from engine.recipe.values import ModelRef, Recipe, Slice, Source
@@ -26,11 +25,8 @@ if TYPE_CHECKING:
 _DTYPE_SPELLINGS = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
 
 
-def read_recipe(reading: Reading, tree: Tree) -> Recipe | None:
-    """Read the document; None where it is no mapping at all."""
-    if isinstance(tree, Leaf) and tree.value is None:
-        reading.findings.append(empty())
-        return None
+def read_recipe(reading: Reading, tree: Tree, *, alone: bool = True) -> Recipe | None:
+    """Read a document; None where it is no mapping at all. ``alone`` says that the text has no other."""
     if not isinstance(tree, dict):
         reading.wrong((), tree, "a mapping", "write `merge_method: …` and `models:`, each in a line of its own")
         return None
@@ -50,7 +46,7 @@ def read_recipe(reading: Reading, tree: Tree) -> Recipe | None:
         out_dtype=optional("out_dtype", _dtype),
         parameters=_parameters(reading, (), fields, method),
         seed=optional("seed", _seed) or 0,
-        name=optional("name", read_name),
+        name=optional("name", read_name if alone else read_stage_name),
         publish=optional("publish", read_publish),
     )
 
@@ -58,13 +54,9 @@ def read_recipe(reading: Reading, tree: Tree) -> Recipe | None:
 def _method(reading: Reading, name: str) -> Method | None:
     if name in METHODS:
         return METHODS[name]
-    place, built = reading.places.value(("merge_method",)), ", ".join(METHODS)
-    if name in unbuilt_methods():
-        reading.error("not-built", f"the merge method `{name}` is not built yet", f"there are {built}", place)
-    else:
-        close = nearest(name, [*METHODS, *unbuilt_methods()])
-        fix = f"did you mean `{close}`?" if close else f"there are {built}"
-        reading.error("unknown-method", f"{quoted(name)} is no merge method", fix, place)
+    close = nearest(name, METHODS)
+    fix = f"did you mean `{close}`?" if close else f"there are {', '.join(METHODS)}"
+    reading.error("unknown-method", f"{quoted(name)} is no merge method", fix, reading.places.value(("merge_method",)))
     return None
 
 

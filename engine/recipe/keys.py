@@ -14,29 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DTYPES = ("bfloat16", "float16", "float32", "float64")
-MERGEKIT_METHODS = (
-    "linear",
-    "slerp",
-    "nuslerp",
-    "multislerp",
-    "karcher",
-    "task_arithmetic",
-    "ties",
-    "dare_linear",
-    "dare_ties",
-    "breadcrumbs",
-    "breadcrumbs_ties",
-    "della",
-    "della_linear",
-    "model_stock",
-    "sce",
-    "ram",
-    "ramplus_tl",
-    "nearswap",
-    "arcee_fusion",
-    "passthrough",
-)
-"""The methods of mergekit 0.1.5. One that ``METHODS`` lacks is refused as not built yet."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +45,7 @@ def _dtype(description: str) -> dict[str, Any]:
     return {"enum": [*DTYPES, *(f"torch.{name}" for name in DTYPES)], "description": description}
 
 
-_MODEL = _ref("model", "a model on the Hub (namespace/name, and @revision as needed) or a folder")
+_MODEL = _ref("model", "a stage of this file, a model on the Hub (namespace/name, and @revision as needed) or a folder")
 _OWN_PARAMETERS = _ref("parameters", "this model's parameters")
 _BASE = "the model that task vectors are taken against, or that t = 0 gives"
 
@@ -85,7 +62,7 @@ SCOPES: Mapping[str, Scope] = {
             "dtype": _dtype("element type of the result"),
             "out_dtype": _dtype("element type of the result where it is not `dtype`"),
             "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "what random methods start from"},
-            "name": _text("name of the result"),
+            "name": _text("name of the result; of a stage, in a file of several documents"),
             "publish": _ref("publish", "where the result goes on the Hub, and what its card says"),
         },
         unbuilt={
@@ -162,11 +139,6 @@ SCOPES: Mapping[str, Scope] = {
         unbuilt={"collection": "a collection to add the result to"},
     ),
 }
-
-
-def unbuilt_methods() -> tuple[str, ...]:
-    """Methods that mergekit has and that are not built yet."""
-    return tuple(name for name in MERGEKIT_METHODS if name not in METHODS)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.recipe.reading import Reading
     from engine.recipe.values import Parameters, Path, Scalar, Source
 
-DIVIDED = {"linear": ("weight", "normalize", True)}
+DIVIDED = {"linear": ("weight", "normalize", True), "multislerp": ("weight", "normalize_weights", True)}
 """Methods that divide by the sum of a per-model parameter, whatever it is: unless the switch, with its default, is
 off. The others have a rule of their own for a sum of zero."""
 
@@ -80,7 +80,7 @@ def _cancelling(group: Group, method: Method, reading: Reading) -> None:
         return
     is_set = any(switch in block for _, block in group.levels)
     divided = _certain(switch, group.levels) if is_set else (default, ())
-    weights = _weights(group, name)
+    weights = _weights(group, method, name)
     if divided is None or divided[0] is not True or not weights:
         return
     numbers = [number for number, _ in weights]
@@ -91,10 +91,12 @@ def _cancelling(group: Group, method: Method, reading: Reading) -> None:
         reading.error("weights-cancel", message, f"change a {name}, or set `{switch}: false`", place)
 
 
-def _weights(group: Group, name: str) -> list[tuple[float, Path]]:
+def _weights(group: Group, method: Method, name: str) -> list[tuple[float, Path]]:
     """List the one number of each model and the block that sets it; nothing where any is not certain."""
-    chains = [(((*source.at, "parameters"), source.parameters), *group.levels) for source in group.sources]
-    found = [_certain(name, chain) for chain in (*chains, *([group.levels] if group.added else []))]
+    chains = [(((*source.at, "parameters"), source.parameters), *group.levels) for source in group.mixed(method)]
+    if group.added and method.inputs.base == "participant":
+        chains.append(group.levels)
+    found = [_certain(name, chain) for chain in chains]
     weights = [(one[0], one[1]) for one in found if one is not None and isinstance(one[0], float)]
     return weights if len(weights) == len(found) else []
 

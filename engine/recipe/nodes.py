@@ -1,4 +1,4 @@
-"""YAML text → nodes: one document, safe, and no deeper than any recipe."""
+"""YAML text → nodes: its documents, safe, and no deeper than any recipe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 50
 MAX_VALUES = 50_000
 """How many values a recipe may have, counting what aliases repeat. A large one has some thousand."""
+MAX_DOCUMENTS = 64
 
+_NULL = "tag:yaml.org,2002:null"
 _HINTS = {
     "mapping values are not allowed here": "indent keys of one mapping alike, and quote text that holds `: `",
     "found character '\\t' that cannot start any token": "indent with spaces, not with tabs",
@@ -70,10 +72,10 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def composed(text: str) -> yaml.Node | Finding:
-    """Compose the only document, or say why there is none."""
+def composed(text: str) -> list[yaml.Node] | Finding:
+    """Compose the documents that hold anything, or say why that cannot be."""
     try:
-        return _only_document(_Loader(text))
+        return _documents(_Loader(text))
     except yaml.reader.ReaderError as refusal:
         before = text[: refusal.position]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -83,20 +85,22 @@ def composed(text: str) -> yaml.Node | Finding:
         return refused(refusal)
 
 
-def _only_document(loader: _Loader) -> yaml.Node | Finding:
+def _documents(loader: _Loader) -> list[yaml.Node] | Finding:
+    nodes: list[yaml.Node] = []
     try:
-        node = loader.get_node() if loader.check_node() else None
-        if node is not None and not loader.check_node():
-            return node
-        event: Any = loader.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None and node.tag != _NULL:
+                nodes.append(node)
     except (ValueError, OverflowError):
         # PyYAML lets chr() fail on an escape such as "\UFFFFFFFF"
         place = place_of(loader.get_mark())
         return error("yaml", "not valid YAML: an escape that names no character", "correct the escape", place)
-    if node is None:
-        return empty()
-    message = "stages (several documents in one recipe) are not built yet"
-    return error("not-built", message, "keep one document in a file", place_of(event.start_mark))
+    if len(nodes) > MAX_DOCUMENTS:
+        message = f"the recipe has {len(nodes)} documents, expected at most {MAX_DOCUMENTS}"
+        fix = "publish some stages as models of their own, and name those"
+        return error("too-many-documents", message, fix, place_of(nodes[MAX_DOCUMENTS].start_mark))
+    return nodes or empty()
 
 
 def empty() -> Finding:

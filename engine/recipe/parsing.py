@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from engine.recipe.checks import check
 from engine.recipe.decode import read_recipe
+from engine.recipe.places import Places
 from engine.recipe.reading import Reading
+from engine.recipe.stages import Part, joined
 from engine.recipe.text import BROKEN, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.findings import Finding
-    from engine.recipe.places import Places
+    from engine.recipe.text import Document
     from engine.recipe.values import Recipe
 
 
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
 class Parsed:
     """What a text says: ``recipe`` as far as it was understood, and the findings in the order of their places.
 
-    ``recipe`` is None only where the text is no mapping at all. It makes a merge only if no finding is an error.
+    ``recipe`` is None only where no document is a mapping. It makes a merge only if no finding is an error. Where
+    there are several documents it is the result, with the others as its stages.
     """
 
     recipe: Recipe | None
@@ -30,12 +35,26 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """Read a recipe. Never raises: every mistake is a finding, all at once, each with its place."""
-    tree, places, findings = read_text(text)
-    reading = Reading(places, findings)
-    recipe = None if tree is BROKEN else read_recipe(reading, tree)
-    if recipe is not None:
-        check(recipe, reading)
-    return Parsed(recipe, tuple(sorted(set(reading.findings), key=_position)), places)
+    documents, findings = read_text(text)
+    parts = _parts(documents, findings)
+    recipe, number = joined(parts, whole=len(parts) == len(documents)) if parts else (None, 0)
+    places = [document.places for document in documents] or [Places({}, {})]
+    if len(places) > 1:
+        places[number] = places[number].joined(dict(enumerate(places)))
+    return Parsed(recipe, tuple(sorted(set(findings), key=_position)), places[number])
+
+
+def _parts(documents: Sequence[Document], findings: list[Finding]) -> list[Part]:
+    """Read and check every document on its own."""
+    parts = []
+    for number, document in enumerate(documents):
+        reading = Reading(document.places, findings)
+        tree = document.tree
+        recipe = None if tree is BROKEN else read_recipe(reading, tree, alone=len(documents) == 1)
+        if recipe is not None:
+            check(recipe, reading)
+            parts.append(Part.of(number, recipe, reading, tree))
+    return parts
 
 
 def _position(finding: Finding) -> tuple[int, int, str, str]:

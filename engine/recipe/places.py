@@ -15,22 +15,42 @@ TOP = Place(1, 1)
 
 
 class Places:
-    """Positions by path. A path that the text does not have is where its nearest ancestor is."""
+    """Positions by path, in one document of a recipe. A path that it does not have is where its nearest ancestor is.
 
-    def __init__(self, keys: Mapping[Path, Place], values: Mapping[Path, Place]) -> None:
-        self._keys, self._values = keys, values
+    ``top`` is where the document is. In the result's places, a path that starts with a number leads into the places
+    of another document: ``stages`` has those by that number.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[Path, Place],
+        values: Mapping[Path, Place],
+        top: Place = TOP,
+        stages: Mapping[int, Places] | None = None,
+    ) -> None:
+        self._keys, self._values, self.top, self._stages = keys, values, top, stages or {}
 
     def key(self, at: Path) -> Place:
         """Return where the key stands; for a list's item, where the item starts."""
-        return _nearest(self._keys, at)
+        own = self.within(at)
+        return _nearest(self._keys, at, self.top) if own is self else own.key(at[1:])
 
     def value(self, at: Path) -> Place:
         """Return where the value starts; for a list's item, where the item starts."""
-        return _nearest(self._values, at)
+        own = self.within(at)
+        return _nearest(self._values, at, self.top) if own is self else own.value(at[1:])
+
+    def within(self, at: Path) -> Places:
+        """Return the places of the document that a path leads into; these, for a path in the result's."""
+        return self._stages[at[0]] if at and isinstance(at[0], int) and at[0] in self._stages else self
+
+    def joined(self, stages: Mapping[int, Places]) -> Places:
+        """Make these the places of a result, beside those of its stages."""
+        return Places(self._keys, self._values, self.top, stages)
 
 
-def _nearest(places: Mapping[Path, Place], at: Path) -> Place:
+def _nearest(places: Mapping[Path, Place], at: Path, top: Place) -> Place:
     for length in range(len(at), 0, -1):
         if at[:length] in places:
             return places[at[:length]]
-    return TOP
+    return top

@@ -25,10 +25,19 @@ RULE = (
 
 def read_name(reading: Reading, at: Path, tree: Tree) -> str | None:
     """Read the result's name, which must do as a repo's."""
+    return _name(reading, at, tree, "a model on the Hub")
+
+
+def read_stage_name(reading: Reading, at: Path, tree: Tree) -> str | None:
+    """Read the name of one of several documents: no stage's can be taken for a path or for ``namespace/name``."""
+    return _name(reading, at, tree, "a stage, or of a model on the Hub")
+
+
+def _name(reading: Reading, at: Path, tree: Tree, owner: str) -> str | None:
     name = reading.text(at, tree)
     if name is None or _is_part(name):
         return name
-    message = f"{quoted(name)} cannot be the name of a model on the Hub"
+    message = f"{quoted(name)} cannot be the name of {owner}"
     reading.error("bad-name", message, f"a name has {RULE}", reading.places.value(at))
     return None
 

@@ -1,4 +1,4 @@
-"""YAML text → a plain tree with positions. Safe and bounded, whatever the text.
+"""YAML text → plain trees with positions, one for each document. Safe and bounded, whatever the text.
 
 YAML 1.1, as mergekit reads it. Strings, numbers, booleans, lists and mappings only; what a text of a megabyte
 could blow up into is refused at its place.
@@ -52,30 +52,41 @@ BROKEN = Broken()
 Tree = Leaf | Broken | dict[str, "Tree"] | list["Tree"]
 
 
-def read_text(text: str) -> tuple[Tree, Places, list[Finding]]:
-    """Read one YAML document. Where the text as a whole cannot be read the tree is ``BROKEN``."""
-    nothing = Places({}, {})
+@dataclass(frozen=True)
+class Document:
+    """One document of a text. What is nowhere in it is where the text starts, or the document if there are several."""
+
+    tree: Tree
+    places: Places
+
+
+def read_text(text: str) -> tuple[tuple[Document, ...], list[Finding]]:
+    """Read a text's documents; empty ones are none. Where the text as a whole cannot be read there are none."""
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
-        return BROKEN, nothing, [error("too-large", "the recipe is larger than 1 MiB", "shorten it", TOP)]
-    node = composed(text)
-    if not isinstance(node, yaml.Node):
-        return BROKEN, nothing, [node]
-    walk = _Walk()
-    try:
-        tree = walk.tree(node, ())
-    except TooManyValuesError as refusal:
-        return BROKEN, nothing, [refused(refusal)]
-    return tree, Places(walk.key_places, walk.value_places), walk.findings
+        return (), [error("too-large", "the recipe is larger than 1 MiB", "shorten it", TOP)]
+    nodes = composed(text)
+    if not isinstance(nodes, list):
+        return (), [nodes]
+    findings: list[Finding] = []
+    bound, documents = Bound(), []
+    for node in nodes:
+        walk = _Walk(bound, findings)
+        try:
+            tree = walk.tree(node, ())
+        except TooManyValuesError as refusal:
+            return (), [refused(refusal)]
+        top = TOP if len(nodes) == 1 else place_of(node.start_mark)
+        documents.append(Document(tree, Places(walk.key_places, walk.value_places, top)))
+    return tuple(documents), findings
 
 
 class _Walk:
-    """One walk from nodes to a tree; collects positions and findings on its way."""
+    """One walk from nodes to a tree; collects positions, and findings, on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, bound: Bound, findings: list[Finding]) -> None:
         self.key_places: dict[Path, Place] = {}
         self.value_places: dict[Path, Place] = {}
-        self.findings: list[Finding] = []
-        self._bound = Bound()
+        self._bound, self._findings = bound, findings
         self._open: list[int] = []
         self._scalars = yaml.constructor.SafeConstructor()
 
@@ -92,7 +103,7 @@ class _Walk:
         return self._collection(node, at, place)
 
     def _tell(self, identity: str, message: str, fix: str, place: Place) -> Broken:
-        self.findings.append(error(identity, message, fix, place))
+        self._findings.append(error(identity, message, fix, place))
         return BROKEN
 
     def _leaf(self, node: yaml.ScalarNode, place: Place) -> Leaf | Broken:

@@ -107,7 +107,12 @@ class Publish:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as far as it was understood: a sound one has a method, and either ``models`` or ``slices``."""
+    """A recipe as far as it was understood: a sound one has a method, and either ``models`` or ``slices``.
+
+    ``stages`` are the other documents of its text, by name, each after those that it names itself: models that are
+    merged first. A reference that is a stage's name means that stage. ``at`` leads to a stage's document in the
+    places of the whole text; all other paths in it are within that document.
+    """
 
     merge_method: str | None = None
     models: tuple[Source, ...] | None = None
@@ -119,19 +124,40 @@ class Recipe:
     seed: int = 0
     name: str | None = None
     publish: Publish | None = None
+    stages: Mapping[str, Recipe] = field(default_factory=dict)
+    at: Path = ()
 
     def references(self) -> tuple[ModelRef, ...]:
         """Every model that is named, once, in the order of ``mentions``."""
         return tuple(ref for ref, _ in self.mentions())
 
     def mentions(self) -> tuple[tuple[ModelRef, Path], ...]:
-        """Every model with the place that names it first: sources in order, then bases not among them."""
+        """Every model with the place that names it first: sources in order, then bases not among them.
+
+        A stage is no model: where it is named first, those that it names come in its stead.
+        """
         first: dict[ModelRef, Path] = {}
-        for ref, at in self._mentions():
+        seen: set[str] = set()
+        for recipe in (self, *self.stages.values()):
+            self._leaves(recipe, first, seen)
+        return tuple(first.items())
+
+    def _leaves(self, recipe: Recipe, first: dict[ModelRef, Path], seen: set[str]) -> None:
+        for ref, at in recipe.named():
+            if ref.text not in self.stages:
+                first.setdefault(ref, (*recipe.at, *at))
+            elif ref.text not in seen:
+                seen.add(ref.text)
+                self._leaves(self.stages[ref.text], first, seen)
+
+    def named(self) -> tuple[tuple[ModelRef, Path], ...]:
+        """All that this document itself names, be it a model or a stage, as ``mentions`` does."""
+        first: dict[ModelRef, Path] = {}
+        for ref, at in self._named():
             first.setdefault(ref, at)
         return tuple(first.items())
 
-    def _mentions(self) -> Iterator[tuple[ModelRef, Path]]:
+    def _named(self) -> Iterator[tuple[ModelRef, Path]]:
         parts = self.slices or ()
         for source in (*(self.models or ()), *(source for part in parts for source in part.sources)):
             yield source.model, (*source.at, "model")

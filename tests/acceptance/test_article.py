@@ -1,4 +1,4 @@
-"""The article's six recipes, as published, planned and published against the embedded Hub.
+"""The article's six recipes, as published, and its merge of merges, planned and published against the embedded Hub.
 
 The checkpoints have the article's names, 32 layers and Mistral's architecture, at small widths. What is published is
 downloaded with the Hub's own client, read with safetensors, and compared with the formulas on whole float64 tensors.
@@ -108,6 +108,30 @@ def test_slerp(hub, models, tmp_path, recipe):
     check_model(folder, tensors, 32, torch.bfloat16)
     base, other = (models[name] for name in sources)
     check_values(tensors, lambda name: reference.slerp(base[name], other[name], t_of(name)))
+
+
+def test_slerps_of_slerps(hub, models, tmp_path):
+    """Three levels in one file: the formulas composed in float64, rounded once at the end."""
+    plan, folder, tensors = published(hub, "hierarchical-7b-slerp", tmp_path)
+    check_model(folder, tensors, 32, torch.bfloat16)
+
+    def expected(name):
+        layer = int(name.split(".")[2]) if ".layers." in name else 0
+        left = reference.slerp(models[TUNES[2]][name], models[TUNES[3]][name], t_of(name))
+        right = reference.slerp(models[TUNES[4]][name], models[TUNES[5]][name], gradient([0.2, 0.8], layer))
+        hermes = reference.slerp(models[TUNES[0]][name], models[TUNES[1]][name], 0.5)
+        t = gradient([0.25, 0.75], layer) if "mlp" in name else 0.5
+        return reference.slerp(reference.slerp(left, right, 0.4), hermes, t)
+
+    check_values(tensors, expected)
+    parents = [TUNES[2], TUNES[3], TUNES[4], TUNES[5], TUNES[0], TUNES[1]]
+    assert [pin.repo for pin in plan.models] == parents
+    assert plan.cost.bytes_read == 6 * sum(tensor.nbytes for tensor in tensors.values())
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.to_dict()["base_model"], card.data.to_dict()["base_model_relation"]) == (parents, "merge")
+    assert (RECIPES / "hierarchical-7b-slerp.yaml").read_text() in card.text
+    assert f"| [{TUNES[2]}]({hub.endpoint}/{TUNES[2]}) | base |" in card.text
+    assert card.text.count("- `slerp`: ") == 1
 
 
 def test_ties(hub, models, tmp_path):

@@ -37,8 +37,18 @@ RECIPES = {
     "dare_ties": "merge_method: dare_ties\nbase_model: alice/base\nparameters: {rescale_norm: l1}\nseed: 3\nmodels:\n"
     "  - {model: alice/one, parameters: {weight: 0.7, density: 0.4}}\n"
     "  - {model: alice/two, parameters: {weight: 0.5, density: 0.53}}\n",
+    "della": "merge_method: della\nbase_model: alice/base\nparameters: {rescale_norm: l1}\nseed: 3\nmodels:\n"
+    "  - {model: alice/one, parameters: {weight: 0.7, density: 0.4}}\n"
+    "  - {model: alice/two, parameters: {weight: 0.5, density: 0.53, epsilon: 0.2}}\n",
+    "karcher": "merge_method: karcher\nmodels: [{model: alice/base}, {model: alice/one}, {model: alice/two}]\n",
+    "nuslerp": "merge_method: nuslerp\nparameters: {nuslerp_flatten: false, nuslerp_row_wise: true}\nmodels:\n"
+    "  - {model: alice/base, parameters: {weight: 0.3}}\n"
+    "  - {model: alice/one, parameters: {weight: 0.9}}\n",
+    "sce": "merge_method: sce\nbase_model: alice/base\nparameters: {select_topk: 0.4}\n"
+    "models: [{model: alice/one}, {model: alice/two}]\n",
+    "arcee_fusion": "merge_method: arcee_fusion\nbase_model: alice/base\nmodels: [{model: alice/one}]\n",
 }
-MEASURED = {"slerp", "ties", "dare_ties"}
+MEASURED = {"slerp", "karcher", "nuslerp", "ties", "dare_ties", "della", "sce", "arcee_fusion"}
 
 
 @pytest.fixture(scope="module")

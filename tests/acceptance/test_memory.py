@@ -12,12 +12,20 @@ import folders
 import pytest
 import torch
 
+from engine.commands import plan_locked
+from engine.plan.plan import Options
+
 MiB = 2**20
 SIZES = (20, 160)
 """MiB of tensors of the two models, 8 times apart."""
 LINEAR = (
     "merge_method: linear\ndtype: bfloat16\nmodels:\n"
     "  - {model: alice/base, parameters: {weight: 1}}\n  - {model: alice/one, parameters: {weight: 1}}\n"
+)
+STAGES = (
+    "name: blend\nmerge_method: slerp\nbase_model: alice/base\nparameters: {t: 0.5}\n"
+    "models: [{model: alice/base}, {model: alice/one}]\n---\nmerge_method: slerp\nbase_model: blend\n"
+    "models: [{model: blend}, {model: alice/two}]\nparameters: {t: 0.5}\n"
 )
 
 
@@ -38,6 +46,7 @@ def write_models(root: Path, size: int) -> None:
         os.link(file, root / "alice" / "two" / file.name)
     (root / "ties.yaml").write_text(folders.TIES)
     (root / "linear.yaml").write_text(LINEAR)
+    (root / "stages.yaml").write_text(STAGES)
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +85,12 @@ def test_peak_memory_does_not_grow_with_the_model(homes, recipe):
     sys.stdout.write(told)
     assert large <= 1.1 * small, told
     assert large <= 600
+
+
+def test_stages_need_what_is_planned(homes, monkeypatch):
+    """No tensor of a stage is ever whole: two slerps on top of each other need some more chunks."""
+    monkeypatch.chdir(homes[SIZES[1]])
+    planned = plan_locked(Path("stages.yaml"), None, Options(memory=8_000_000, threads=2)).plan.cost.peak_memory_bytes
+    found = min(peak(homes[SIZES[1]], "stages.yaml", f"out{n}", "--memory", "8MB") for n in range(2))
+    sys.stdout.write(f"stages.yaml: {found:.0f} MiB, planned {planned / MiB:.0f}\n")
+    assert found * MiB <= planned <= 400 * MiB

@@ -17,6 +17,7 @@ import typer
 from engine import cli, commands
 from engine.errors import HubError, LockError, MergeError, ModelError, TensorError
 from engine.hub_client import Hub
+from engine.methods import METHODS
 from engine.version import ENGINE
 
 ROOT = Path(__file__).parents[2]
@@ -279,12 +280,32 @@ def test_exit_status(run, monkeypatch, problem, status, told):
     assert "Traceback" not in err
 
 
-def test_only_a_merge_is_said_to_go_on_where_it_was(run, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [
+        (("merge", "r.yaml", "out"), "; what is finished is kept, and the same command goes on from there"),
+        (("publish", "r.yaml"), "; what is uploaded waits at the target, and the same command goes on from there"),
+        (("verify", "out"), ""),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_an_interrupted_command_says_whether_it_goes_on_where_it_was(run, monkeypatch, command, goes_on):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "publish", interrupt)
-    assert run("publish", "r.yaml") == (130, "", "mergesmith: interrupted\n")
+    monkeypatch.setattr(commands, command[0], interrupt)
+    assert run(*command) == (130, "", f"mergesmith: interrupted{goes_on}\n")
+
+
+def test_what_publish_is_told_is_passed_on(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(commands, "publish", lambda *_args, **options: seen.append(options))
+    every = ("--force", "--require-lock", "--create-pr", "--clean-staging")
+    names = ("force", "require_lock", "create_pr", "clean_staging")
+    assert run("publish", "r.yaml") == (0, "", "")
+    for option in every:
+        run("publish", "r.yaml", option)
+    assert seen == [dict.fromkeys(names, False)] + [{**dict.fromkeys(names, False), name: True} for name in names]
 
 
 def test_untrusted_text_in_an_error_is_shown_as_escapes(run, monkeypatch):
@@ -365,7 +386,7 @@ def test_help_of_each_command_is_free_of_noise(run, narrow, command):
 
 
 def test_what_is_not_built_is_not_in_the_help(run, narrow):
-    words = ("--device", "--runner", "--create-pr")
+    words = ("--device", "--runner")
     for command in COMMANDS:
         _, out, _ = run(command, "--help")
         assert not [word for word in words if word in out]
@@ -375,7 +396,8 @@ def test_methods(run):
     status, out, err = run("methods")
     assert (status, err) == (0, "")
     names = [line.split()[0] for line in out.splitlines()]
-    assert names == ["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties", "passthrough"]
+    assert names[:5] == ["linear", "slerp", "nuslerp", "multislerp", "karcher"]
+    assert names == list(METHODS)
 
 
 def test_one_method(run):
@@ -389,6 +411,26 @@ def test_one_method(run):
         "\n"
         "  parameters for all:\n"
         "    t              required   0 is the base model, 1 the other one (0 to 1)\n",
+        "",
+    )
+
+
+def test_a_method_with_long_names_and_perhaps_a_base(run):
+    assert run("methods", "nuslerp") == (
+        0,
+        "nuslerp: blend two models, or two task vectors, along the arc between them, by weights\n"
+        "\n"
+        "  (sin((1-t)θ)·a + sin(tθ)·b) / sin θ, where θ is the angle between a and b and t = w₂ / (w₁ + w₂)\n"
+        "\n"
+        "  takes exactly two models, and perhaps a base model\n"
+        "\n"
+        "  parameters per model:\n"
+        "    weight         required   share of this model in the blend\n"
+        "\n"
+        "  parameters for all:\n"
+        "    nuslerp_flatten  true       take the whole tensor as one vector\n"
+        "    nuslerp_row_wise false      if it is not flattened, take vectors along the first dimension and not along the "
+        "last\n",
         "",
     )
 

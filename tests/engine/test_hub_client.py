@@ -13,7 +13,17 @@ from huggingface_hub import HfApi, constants
 from engine import hub_client
 from engine.devhub import Server
 from engine.errors import HubError, ModelError
-from engine.hub_client import FileMissing, Hub, HubFile, ModelGated, ModelMissing, Moved, RevisionMissing
+from engine.hub_client import (
+    BranchMissing,
+    FileMissing,
+    Hub,
+    HubFile,
+    ModelGated,
+    ModelMissing,
+    Moved,
+    PullRequest,
+    RevisionMissing,
+)
 
 Api = Callable[[str | None], HfApi]
 ROOT = Path(__file__).parents[2]
@@ -384,8 +394,88 @@ def test_a_pull_request(devhub: Server, hub: Hub, bob: Hub) -> None:
     made = bob.commit(
         "alice/m", uploads=[], files={"a": b"1"}, delete=[], message="m", parent_commit=None, create_pr=True
     )
-    assert made.pr_url == f"{devhub.endpoint}/alice/m/discussions/1"
+    assert (made.pr_url, made.pr_ref) == (f"{devhub.endpoint}/alice/m/discussions/1", "refs/pr/1")
     assert (head(devhub), devhub.store.resolve("alice/m", "refs/pr/1")) == (before, made.oid)
+
+
+def test_a_copy_from_another_branch_costs_no_bytes(devhub: Server, hub: Hub) -> None:
+    before = head(devhub)
+    devhub.store.set_ref("alice/m", "refs/heads/mergesmith/a-b", before)
+    files = {"w.safetensors": b"new weights", "a.txt": b"text"}
+    staged = devhub.store.commit_files("alice/m", files, "stage", revision="mergesmith/a-b")
+    devhub.store.commit_files("alice/m", {"w.safetensors": b"newer"}, "stage more", revision="mergesmith/a-b")
+    devhub.clear_log()
+    made = hub.commit(
+        "alice/m",
+        uploads=[],
+        files={},
+        copies={"w.safetensors": staged, "a.txt": staged},
+        delete=[],
+        message="m",
+        parent_commit=before,
+    )
+    assert head(devhub) == made.oid
+    assert (content(devhub, "w.safetensors"), content(devhub, "a.txt")) == (b"new weights", b"text")
+    # Of the weights only their hash; of a plain file its four bytes, once each way.
+    assert sum(e.sent for e in devhub.log if e.route in {"contents", "resolve"}) == 4
+    assert not {"lfs-put", "lfs-batch"} & {e.route for e in devhub.log}
+
+
+def test_branches_come_and_go(devhub: Server, hub: Hub) -> None:
+    first = devhub.store.history("alice/m", head(devhub))[-1].oid
+    hub.create_branch("alice/m", "mergesmith/a-b", first)
+    assert hub.branches("alice/m") == {"main": head(devhub), "mergesmith/a-b": first}
+    hub.create_branch("alice/m", "mergesmith/a-b", head(devhub))
+    assert hub.branches("alice/m")["mergesmith/a-b"] == first
+    hub.delete_branch("alice/m", "mergesmith/a-b")
+    hub.delete_branch("alice/m", "mergesmith/a-b")
+    assert hub.branches("alice/m") == {"main": head(devhub)}
+    with pytest.raises(ModelMissing):
+        hub.branches("alice/none")
+
+
+def test_a_branch_that_is_gone(devhub: Server, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"shard")
+    with pytest.raises(BranchMissing) as error:
+        hub.upload("alice/m", tmp_path / "s", "s.safetensors", "dev")
+    assert str(error.value) == (
+        f"no branch dev in alice/m (404) while uploading s.safetensors to alice/m at {devhub.endpoint};"
+        f" its branches are listed at {devhub.endpoint}/alice/m"
+    )
+    with pytest.raises(BranchMissing):
+        hub.commit("alice/m", uploads=[], files={"a": b"1"}, delete=[], message="m", parent_commit=None, revision="dev")
+
+
+def test_branches_of_others(hub: Hub, bob: Hub, devhub: Server) -> None:
+    with pytest.raises(HubError) as error:
+        bob.create_branch("alice/m", "dev", head(devhub))
+    assert str(error.value) == (
+        f"not allowed (403) while creating the branch dev of alice/m at {devhub.endpoint}:"
+        " You don't have the rights to write to alice/m; use a token that may do this"
+    )
+    hub.create_branch("alice/m", "dev", head(devhub))
+    with pytest.raises(HubError, match=r"^not allowed \(403\) while removing the branch dev of alice/m at "):
+        bob.delete_branch("alice/m", "dev")
+
+
+def test_pull_requests_open_as_drafts_and_are_listed_by_author(devhub: Server, hub: Hub, bob: Hub) -> None:
+    first = bob.open_pull_request("alice/m", "Add weights", "Because.")
+    assert first == PullRequest(1, "Add weights", "draft", f"{devhub.endpoint}/alice/m/discussions/1")
+    assert first.ref == "refs/pr/1"
+    hub.open_pull_request("alice/m", "Mine", "")
+    for title in ("Second", "Third", "Fourth"):
+        bob.open_pull_request("alice/m", title, "")
+    bob.mark_ready("alice/m", 3)
+    HfApi(endpoint=devhub.endpoint, token=devhub.token("alice")).change_discussion_status("alice/m", 4, "closed")
+    found = [(pull.num, pull.title, pull.status) for pull in hub.pull_requests("alice/m", "bob")]
+    assert found == [(5, "Fourth", "draft"), (3, "Second", "open"), (1, "Add weights", "draft")]
+    assert bob.commit(
+        "alice/m", uploads=[], files={"a": b"1"}, delete=[], message="m", parent_commit=None, revision=first.ref
+    ).oid == devhub.store.resolve("alice/m", "refs/pr/1")
+    with pytest.raises(
+        HubError, match=r"^not allowed \(403\) while opening the pull request 2 of alice/m for review "
+    ):
+        bob.mark_ready("alice/m", 2)
 
 
 def test_a_commit_that_was_not_taken_is_sent_again(devhub: Server, hub: Hub, waits: list[float]) -> None:

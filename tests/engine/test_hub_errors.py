@@ -47,6 +47,12 @@ def test_what_the_hub_did_not_say_leaves_no_gap() -> None:
     assert str(hub_errors.answered(TASK, 500, "")) == f"the Hub failed (500) {WHILE}; run again later"
 
 
+def test_a_branch_that_is_gone() -> None:
+    assert str(hub_errors.branch_missing(TASK)) == (
+        f"no branch main in a/b (404) {WHILE}; its branches are listed at https://hub/a/b"
+    )
+
+
 def test_other_texts() -> None:
     assert str(hub_errors.no_token(TASK, "exchange failed")) == f"no token {WHILE}: exchange failed; set HF_TOKEN"
     assert str(hub_errors.unlike_file(TASK, "came encoded as gzip")) == (

@@ -57,7 +57,7 @@ def test_the_table_says_what_a_models_card_says(name):
     assert TABLE["models", name] == re.findall(r"^\| `/\w+` \| (\d+) \|$", card, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["slerp", "linear", "task_arithmetic", "ties", "dare_ties"])
+@pytest.mark.parametrize("name", ["slerp", "linear", "task_arithmetic", "ties", "dare_ties", "hierarchical"])
 def test_a_merge_keeps_what_each_of_its_fine_tunes_knows(name):
     recipe = (EXAMPLES / "recipes" / f"{name}.yaml").read_text()
     scores = dict(zip(TASKS, map(int, TABLE["recipes", name]), strict=True))
@@ -88,6 +88,7 @@ def test_a_local_recipe_is_its_namesake_with_folders(path):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_says_where_it_goes(name):
-    publish = yaml.safe_load((EXAMPLES / "recipes" / f"{name}.yaml").read_text())["publish"]
+    *_, result = yaml.safe_load_all((EXAMPLES / "recipes" / f"{name}.yaml").read_text())
+    publish = result["publish"]
     assert publish["repo"] == f"demo/tiny-{name.replace('_', '-')}"
     assert publish["license"] == "apache-2.0"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from engine.canonical import digest
+from engine.plan.show.mixture import stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ def refused_as_json(path: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "digest": None,
         "weights_digest": None,
         "models": [],
+        "stages": [],
         "output": None,
         "cost": None,
         "findings": [asdict(finding) for finding in findings],
@@ -49,6 +51,10 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
                 "parameters": pin.parameters,
             }
             for pin in plan.models
+        ],
+        "stages": [
+            {"name": stage.name, "merge_method": stage.method, "models": list(stage.models)}
+            for stage in stages_of(plan)
         ],
         "output": {
             "name": plan.title,

@@ -9,7 +9,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.methods import METHODS
-from engine.plan.show.mixture import largest_of, rows_of, sparkline
+from engine.plan.show.mixture import largest_of, rows_of, sparkline, stages_of
 from engine.plan.show.words import count, plain, plural, short, size
 from engine.resources import TEMPLATES
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.findings import Finding
     from engine.plan.plan import Plan
+    from engine.plan.show.mixture import Row
 
 
 def cell(text: str) -> str:
@@ -52,6 +53,7 @@ def refused_entry(path: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "headline": "This recipe cannot be merged as it is.",
         "findings": [_finding(path, finding) for finding in findings],
         "models": [],
+        "stages": [],
         "rows": [],
         "digest": None,
     }
@@ -61,9 +63,7 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
     """Entry of a planned recipe."""
     method = METHODS[plan.recipe.merge_method or ""]
     layers = f"{plan.layers} layers, " if plan.layers else ""
-    rows = rows_of(plan)
-    width = max((len(_label(row.label)) for row in rows), default=0)
-    largest = largest_of(rows)
+    stages = stages_of(plan)
     target = f", to {plan.endpoint}/{plan.repo}" if plan.repo else ""
     return {
         "title": plan.title,
@@ -80,12 +80,24 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
             }
             for number, pin in enumerate(plan.models)
         ],
-        "rows": [f"{_label(row.label):<{width}}  {sparkline(row, largest)}" for row in rows],
+        "stages": [vars(stage) for stage in stages],
+        "rows": [*_picture(rows_of(plan)), *(line for stage in stages for line in _stage_picture(plan, stage.name))],
         "cost": f"Reads {size(plan.cost.bytes_read)}, writes {size(plan.cost.bytes_written)}; needs "
         f"{size(plan.cost.peak_memory_bytes)} of memory and {size(plan.cost.peak_disk_bytes)} of disk at a time.",
         "digest": plan.digest,
         "weights_digest": plan.weights_digest,
     }
+
+
+def _picture(rows: tuple[Row, ...]) -> list[str]:
+    width = max((len(_label(row.label)) for row in rows), default=0)
+    largest = largest_of(rows)
+    return [f"{_label(row.label):<{width}}  {sparkline(row, largest)}" for row in rows]
+
+
+def _stage_picture(plan: Plan, stage: str) -> list[str]:
+    rows = rows_of(plan, stage)
+    return ["", f"in {_label(stage)}:", *_picture(rows)] if rows else []
 
 
 def _label(label: str) -> str:

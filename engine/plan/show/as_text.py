@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.methods import METHODS
-from engine.plan.show.mixture import largest_of, rows_of, sparkline
+from engine.plan.show.mixture import largest_of, rows_of, sparkline, stages_of
 from engine.plan.show.words import count, plain, plural, short, size
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from engine.findings import Finding
     from engine.plan.plan import Plan
+    from engine.plan.show.mixture import Row
 
 LABEL = 24
 """Most characters of a row's label: with 32 layers beside it, it fits into 80 columns."""
@@ -27,7 +28,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 def plan_as_text(plan: Plan) -> RenderableType:
     """Render one plan."""
-    parts = (_title, _output, _parents, _mixture, _cost, _findings, _digest)
+    parts = (_title, _output, _parents, _stages, _mixture, _cost, _findings, _digest)
     return Group(*(part(plan) for part in parts))
 
 
@@ -69,18 +70,33 @@ def _parents(plan: Plan) -> RenderableType:
     return _section("from", table)
 
 
-def _mixture(plan: Plan) -> RenderableType:
-    rows = rows_of(plan)
-    if not rows:
-        return Text("")
-    largest = largest_of(rows)
+def _stages(plan: Plan) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
+    for stage in stages_of(plan):
+        grid.add_row(Text(plain(stage.name)), Text(plain(f"{stage.method} of {', '.join(stage.models)}")))
+    return _section("stages", grid) if grid.row_count else Group()
+
+
+def _mixture(plan: Plan) -> RenderableType:
+    if not rows_of(plan):
+        return Text("")
+    grid = Table.grid(padding=(0, 2))
+    _picture(grid, rows_of(plan))
+    for stage in stages_of(plan):
+        rows = rows_of(plan, stage.name)
+        if rows:
+            grid.add_row(Text(f"in {_label(stage.name)}", style="dim"), "", "")
+            _picture(grid, rows)
+    grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
+    return _section("mixes", grid)
+
+
+def _picture(grid: Table, rows: tuple[Row, ...]) -> None:
+    largest = largest_of(rows)
     for row in rows:
         known = [value for value in row.values if value is not None]
         span = f"{known[0]:.3g}" if len(set(known)) == 1 else f"{min(known):.3g} to {max(known):.3g}"
         grid.add_row(Text(_label(row.label)), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
-    grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
-    return _section("mixes", grid)
 
 
 def _label(label: str) -> str:

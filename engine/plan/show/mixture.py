@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from engine.plan.plan import Mixture
 
 if TYPE_CHECKING:
-    from engine.plan.plan import Input, OutputTensor, Plan
+    from collections.abc import Sequence
+
+    from engine.plan.plan import Input, Plan
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ROLES = ("attention", "mlp", "other")
@@ -32,11 +34,35 @@ def role_of(name: str) -> str:
     return "other"
 
 
-def rows_of(plan: Plan) -> tuple[Row, ...]:
-    """Rows of the picture: ``t`` by role for slerp, weights by model, and for stacks where layers come from."""
-    if not plan.layers:
-        return ()
-    series = {label: _by_role(plan, label) for label in _labels(plan)}
+@dataclass(frozen=True)
+class StageLine:
+    """A stage in one line: what it is called, its method, and what its recipe names."""
+
+    name: str
+    method: str
+    models: tuple[str, ...]
+
+
+def stages_of(plan: Plan) -> tuple[StageLine, ...]:
+    """List the stages in the order in which each is made of those before it."""
+    return tuple(
+        StageLine(name, stage.merge_method or "", tuple(ref.text for ref, _ in stage.named()))
+        for name, stage in plan.recipe.stages.items()
+    )
+
+
+def rows_of(plan: Plan, stage: str = "") -> tuple[Row, ...]:
+    """Rows of the picture: ``t`` by role for slerp, weights by model, and for stacks where layers come from.
+
+    Of a ``stage``, they tell what it gives to each layer of the result; nothing, where that is bytes as they are.
+    """
+    mixed = [
+        (tensor.layer, role_of(tensor.name), _values(plan, mixture))
+        for tensor in plan.tensors
+        if tensor.layer is not None and (mixture := _of_stage(tensor.mixture, stage)) is not None
+    ]
+    labels = dict.fromkeys(label for _, _, values in mixed for label in values)
+    series = {label: _by_role(mixed, label, plan.layers or 0) for label in labels}
     rows = []
     for label, by_role in series.items():
         told = {role: values for role, values in by_role.items() if any(value is not None for value in values)}
@@ -47,16 +73,19 @@ def rows_of(plan: Plan) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _labels(plan: Plan) -> list[str]:
-    layered = [tensor for tensor in plan.tensors if tensor.layer is not None]
-    return list(dict.fromkeys(label for tensor in layered for label in _values(plan, tensor)))
+def _of_stage(mixture: Mixture, stage: str) -> Mixture | None:
+    """Find the first mixture of a stage, from the result's own on down."""
+    if mixture.stage == stage:
+        return mixture
+    below = (_of_stage(item, stage) for item in mixture.inner)
+    return next((found for found in below if found is not None), None)
 
 
-def _values(plan: Plan, tensor: OutputTensor) -> dict[str, float]:
-    if "t" in tensor.mixture.parameters:
-        return {"t": float(tensor.mixture.parameters["t"])}
-    weights = [values.get("weight", 1.0) for values in tensor.mixture.source_parameters]
-    names = [_name(plan, item) for item in tensor.mixture.sources]
+def _values(plan: Plan, mixture: Mixture) -> dict[str, float]:
+    if "t" in mixture.parameters:
+        return {"t": float(mixture.parameters["t"])}
+    weights = [values.get("weight", 1.0) for values in mixture.source_parameters]
+    names = [_name(plan, item) for item in mixture.sources]
     return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
 
 
@@ -64,13 +93,13 @@ def _name(plan: Plan, item: Input | Mixture) -> str:
     return item.stage if isinstance(item, Mixture) else plan.models[item.model].ref
 
 
-def _by_role(plan: Plan, label: str) -> dict[str, tuple[float | None, ...]]:
-    found: dict[str, list[float | None]] = {role: [None] * (plan.layers or 0) for role in ROLES}
-    for tensor in plan.tensors:
-        if tensor.layer is not None:
-            value = _values(plan, tensor).get(label)
-            if value is not None:
-                found[role_of(tensor.name)][tensor.layer] = value
+def _by_role(
+    mixed: Sequence[tuple[int, str, dict[str, float]]], label: str, layers: int
+) -> dict[str, tuple[float | None, ...]]:
+    found: dict[str, list[float | None]] = {role: [None] * layers for role in ROLES}
+    for layer, role, values in mixed:
+        if label in values:
+            found[role][layer] = values[label]
     return {role: tuple(values) for role, values in found.items()}
 
 

@@ -127,3 +127,85 @@ def test_a_graded_boolean_takes_the_entry_at_or_before(plan):
     # positions 0, 2/3, 4/3 and 2 among three entries
     normalize = values(plan(text), "normalize")
     assert [normalize[f"model.layers.{i}.{UP}"] for i in range(4)] == [True, True, False, True]
+
+
+OUTSIDE = "leaves the range from 0 to 1, so `epsilon`"
+LOWER = "lower `epsilon`, or take a `density` nearer to 0.5"
+DELLA = "merge_method: della\nbase_model: ./base\ndtype: bfloat16\n"
+
+
+def clamped(plan):
+    found = [f for f in plan.findings if f.id == "parameter-clamped"]
+    assert {f.level for f in found} <= {"warning"}
+    return [(f.message, f.fix, f.line, f.column) for f in found]
+
+
+def test_a_clamped_parameter_is_a_warning_where_it_is_set(plan):
+    text = (
+        DELLA + "models:\n"
+        "  - {model: ./a, parameters: {weight: 1, density: 0.9}}\n"
+        "  - model: ./b\n"
+        "    parameters:\n"
+        "      weight: 1\n"
+        "      density: 0.25\n"
+        "      epsilon: [{filter: layers.2.mlp, value: 0.5}, {filter: layers.2., value: 0.25}, {value: 0.1}]\n"
+    )
+    # of one model all: 9 tensors in each of 4 layers and 3 outside them; of the other the 3 matrices of one MLP
+    assert clamped(plan(text)) == [
+        (
+            "for tensor 'model.embed_tokens.weight' (and 38 more like it): `density` 0.9 ± `epsilon` 0.15 "
+            f"{OUTSIDE} 0.1 is used",
+            LOWER,
+            5,
+            42,
+        ),
+        (
+            "for tensor 'model.layers.2.mlp.down_proj.weight' (and 2 more like it): `density` 0.25 ± `epsilon` 0.5 "
+            f"{OUTSIDE} 0.25 is used",
+            LOWER,
+            10,
+            7,
+        ),
+    ]
+
+
+def test_a_clamped_parameter_that_all_models_share_is_one_warning(plan):
+    text = (
+        DELLA + "models: [{model: ./a}, {model: ./b}]\n"
+        "parameters:\n  weight: 1\n  density: [0.9, 0.95]\n  epsilon: [{filter: q_proj, value: 0.2}]\n"
+    )
+    (one, other) = clamped(plan(text))
+    assert (one[0], one[2:]) == (
+        f"for tensor 'model.embed_tokens.weight' (and 34 more like it): `density` 0.9 ± `epsilon` 0.15 {OUTSIDE} 0.1 "
+        "is used",
+        (7, 3),
+    )
+    assert (other[0], other[2:]) == (
+        "for tensor 'model.layers.0.self_attn.q_proj.weight' (and 3 more like it): `density` 0.9 ± `epsilon` 0.2 "
+        f"{OUTSIDE} 0.1 is used",
+        (8, 3),
+    )
+
+
+def test_a_clamped_parameter_is_told_of_before_what_it_is_clamped_by(plan):
+    text = (
+        DELLA + "models: [{model: ./a, parameters: {density: 0.9}}, {model: ./b, parameters: {density: 0.95}}]\n"
+        "parameters: {weight: 1, epsilon: 0.2}\n"
+    )
+    (one,) = clamped(plan(text))
+    assert one[2:] == (5, 25)
+
+
+def test_a_clamped_parameter_of_a_slice(plan):
+    sources = "".join(f"{{model: ./{name}, layer_range: [1, 2]}}, " for name in ("base", "a"))
+    text = (
+        "merge_method: della_linear\nbase_model: ./base\nparameters: {weight: 1}\nslices:\n"
+        f"  - sources: [{sources}]\n    parameters: {{density: 0.95}}\n"
+    )
+    (one,) = clamped(plan(text))
+    assert one[2:] == (6, 18)
+
+
+def test_what_fits_is_not_warned_of(plan):
+    text = DELLA + "models: [{model: ./a}]\nparameters: {weight: 1, density: 0.9, epsilon: 0.1}\n"
+    assert clamped(plan(text)) == []

@@ -155,6 +155,46 @@ MISTAKES = [
         "  - sources: [{model: a/a, layer_range: [0, 1]}, {model: b/b, layer_range: [0, 1]}]\n",
         ["error 3:5: `passthrough` takes exactly 1 model, found 2; keep 1, or choose another method"],
     ),
+    (
+        "merge_method: model_stock\nbase_model: a/a\nmodels: [{model: a/a}, {model: b/b}]\n",
+        ["error 3:1: `model_stock` takes at least 2 models besides the base, found 1; add 1 more"],
+    ),
+    (
+        "merge_method: nearswap\nparameters: {t: 1}\nbase_model: a/a\nmodels: [{model: b/b}, {model: c/c}]\n",
+        ["error 4:1: `nearswap` takes exactly 1 model besides the base, found 2; keep 1, or choose another method"],
+    ),
+    # a base that may be missing
+    ("merge_method: nuslerp\nparameters: {weight: 1}\nmodels: [{model: a/a}, {model: b/b}]\n", []),
+    ("merge_method: nuslerp\nparameters: {weight: 1}\nbase_model: c/c\nmodels: [{model: a/a}, {model: b/b}]\n", []),
+    (
+        "merge_method: nuslerp\nparameters: {weight: 1}\nmodels: [{model: a/a}, {model: b/b}, {model: c/c}]\n",
+        ["error 3:1: `nuslerp` takes exactly 2 models, found 3; keep 2, or choose another method"],
+    ),
+    (
+        "merge_method: nuslerp\nparameters: {weight: 1}\nbase_model: a/a\nmodels: [{model: a/a}, {model: b/b}]\n",
+        ["error 4:1: `nuslerp` takes exactly 2 models besides the base, found 1; add 1 more"],
+    ),
+    (
+        "merge_method: multislerp\nparameters: {weight: 1}\nbase_model: a/a\nmodels: [{model: a/a}]\n",
+        ["error 4:1: `multislerp` takes at least 1 model besides the base, found 0; add 1 more"],
+    ),
+    ("merge_method: multislerp\nparameters: {weight: 1}\nmodels: [{model: a/a}]\n", []),
+    (
+        "merge_method: nuslerp\nparameters: {weight: 1}\nbase_model: c/c\nslices:\n"
+        "  - sources: [{model: a/a, layer_range: [0, 1]}, {model: b/b, layer_range: [0, 1]}]\n",
+        [
+            "error 5:5: the base model `c/c` is not among this slice's sources; "
+            "add it to them, or name one of them as `base_model`",
+        ],
+    ),
+    (
+        "merge_method: multislerp\nbase_model: a/a\nmodels:\n"
+        "  - model: a/a\n    parameters: {weight: 1}\n  - model: b/b\n    parameters: {weight: 1}\n",
+        ["note 5:5: parameters of the base model change nothing"],
+    ),
+    # a base that is one more model
+    ("merge_method: karcher\nbase_model: c/c\nmodels: [{model: a/a}]\n", []),
+    ("merge_method: karcher\nmodels: [{model: a/a}]\n", []),
     # an item that cannot be read says nothing about the number
     (
         "merge_method: slerp\nparameters: {t: 1}\nbase_model: a/a\nmodels: [{model: a/a}, {model: }]\n",

@@ -27,6 +27,11 @@ MISTAKES = [
         "merge_method: linear\nparameters: {weight: {filter: mlp, value: 1}}\nmodels: [{model: a/a}]\n",
         [],
     ),
+    (
+        "merge_method: nuslerp\nbase_model: c/c\nmodels:\n  - model: c/c\n"
+        "  - model: a/a\n    parameters: {weight: 1}\n  - model: b/b\n",
+        ["error 7:5: `b/b` has no `weight`, which `nuslerp` needs; add `parameters: {weight: …}` to it"],
+    ),
     # a base that is one more model
     (
         "merge_method: linear\nbase_model: c/c\nmodels:\n  - model: a/a\n    parameters: {weight: 1}\n",
@@ -89,6 +94,29 @@ MISTAKES = [
         "merge_method: linear\nbase_model: c/c\nparameters: {weight: 1}\n"
         "models: [{model: a/a, parameters: {weight: -1}}]\n",
         [f"error 3:22: {CANCEL}"],
+    ),
+    (
+        "merge_method: multislerp\nmodels:\n"
+        "  - {model: a/a, parameters: {weight: 1}}\n  - {model: b/b, parameters: {weight: -1}}\n",
+        [f"error 4:39: {CANCEL.replace('normalize', 'normalize_weights')}"],
+    ),
+    (
+        "merge_method: multislerp\nparameters: {normalize_weights: false}\nmodels:\n"
+        "  - {model: a/a, parameters: {weight: 1}}\n  - {model: b/b, parameters: {weight: -1}}\n",
+        [],
+    ),
+    *(
+        (
+            f"merge_method: multislerp\nbase_model: c/c\nmodels:\n{listed}"
+            "  - {model: a/a, parameters: {weight: 1}}\n  - {model: b/b, parameters: {weight: -1}}\n",
+            [f"error {line}:39: {CANCEL.replace('normalize', 'normalize_weights')}"],
+        )
+        for listed, line in (("", 5), ("  - {model: c/c}\n", 6))
+    ),
+    (
+        "merge_method: multislerp\nbase_model: c/c\nmodels:\n  - {model: c/c, parameters: {weight: -1}}\n"
+        "  - {model: a/a, parameters: {weight: 1}}\n",
+        ["note 4:18: parameters of the base model change nothing"],
     ),
     (
         "merge_method: task_arithmetic\nbase_model: c/c\nparameters: {normalize: true}\nmodels:\n"

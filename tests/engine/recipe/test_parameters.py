@@ -63,7 +63,7 @@ def test_names_are_those_of_recipes():
 
 
 def test_a_method_that_is_unknown_leaves_settings_readable():
-    parsed = parse("merge_method: della\nmodels: [{model: a/a}]\nparameters: {epsilon: 0.1, kind: x}\n")
+    parsed = parse("merge_method: slrep\nmodels: [{model: a/a}]\nparameters: {epsilon: 0.1, kind: x}\n")
     assert parsed.recipe is not None
     assert parsed.recipe.parameters == {"epsilon": (Case("", (0.1,)),), "kind": (Case("", ("x",)),)}
 
@@ -185,10 +185,9 @@ MISTAKES = [
     ),
     (LINEAR + "[weight]\n", ["error 3:13: `parameters` is a list, expected a mapping; write each as `name: value`"]),
     (
-        "merge_method: della\nmodels: [{model: a/a}]\nparameters: {p: [1, x, true], q: [x], r: }\n",
+        "merge_method: slrep\nmodels: [{model: a/a}]\nparameters: {p: [1, x, true], q: [x], r: }\n",
         [
-            "error 1:15: the merge method `della` is not built yet; there are linear, slerp, task_arithmetic, ties, "
-            "dare_linear, dare_ties, passthrough",
+            "error 1:15: `slrep` is no merge method; did you mean `slerp`?",
             "error 3:17: `p` is a list of other things than numbers, or than true and false; "
             "give one value, or a number for each step",
             "error 3:34: `q` is a list of other things than numbers, or than true and false; "

@@ -30,7 +30,7 @@ def word(key: bytes, index: int) -> int:
 KEY = stream_key(7, "", "model.layers.0.mlp.up_proj.weight", 1)
 
 
-@pytest.mark.parametrize("start", [0, 1, 4096, 2**31 - 8, 2**32 - 16, 2**32, 5 * 2**32 + 3])
+@pytest.mark.parametrize("start", [0, 1, 4096, 2**31 - 8, 2**32 - 16, 2**32 - 15, 2**32 - 1, 2**32, 5 * 2**32 - 3])
 def test_words_equal_the_rule_in_plain_integers(start):
     drawn = words(KEY, start, 16).tolist()
     assert [w & MASK for w in drawn] == [word(KEY, start + i) for i in range(16)]
@@ -43,6 +43,11 @@ def test_pinned():
 
 
 PINNED = [565180959, 2110749015, 1422803803, 3581884812]
+
+
+def test_a_run_across_a_multiple_of_2_to_the_32nd_is_both_sides():
+    whole = bernoulli(KEY, 0.5, 2**32 - 20, 50)
+    assert torch.equal(whole, torch.cat((bernoulli(KEY, 0.5, 2**32 - 20, 20), bernoulli(KEY, 0.5, 2**32, 30))))
 
 
 def test_any_run_of_a_stream_is_the_same():
@@ -61,6 +66,21 @@ def test_share_is_within_four_deviations(probability):
 @pytest.mark.parametrize(("probability", "expected"), [(0.0, 0.0), (1.0, 1.0)])
 def test_certainty(probability, expected):
     assert bernoulli(KEY, probability, 0, 1000).tolist() == [expected] * 1000
+
+
+@pytest.mark.parametrize("probability", [0.0, 2.0**-33, 1e-9, 0.25, 0.53, 1 - 2.0**-33, 1.0])
+def test_one_probability_for_each_is_drawn_as_one_for_all(probability):
+    for start in (0, 2**32 - 500):
+        each = bernoulli(KEY, torch.full((1000,), probability, dtype=torch.float64), start, 1000)
+        assert torch.equal(each, bernoulli(KEY, probability, start, 1000))
+
+
+def test_each_element_has_its_own_probability():
+    own = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0], dtype=torch.float64)
+    n = 100_000
+    shares = bernoulli(KEY, own.repeat(n), 7, 5 * n).view(n, 5).mean(0).tolist()
+    for share, p in zip(shares, own.tolist(), strict=True):
+        assert abs(share - p) <= 4 * (p * (1 - p) / n) ** 0.5
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import families
 import pytest
 
-from engine.plan.show.mixture import Row, largest_of, role_of, rows_of, sparkline
+from engine.plan.show.mixture import Row, StageLine, largest_of, role_of, rows_of, sparkline, stages_of
 
 SHAPE = families.Shape(layers=4)
 
@@ -58,6 +58,27 @@ def test_a_stack_shows_where_layers_come_from(rows):
         "  - sources: [{model: ./a, layer_range: [3, 4]}]\nmerge_method: passthrough\n"
     )
     assert found == (Row("./a", (1, 1, 1, None, None, 1)), Row("./b", (None, None, None, 1, 1, None)))
+
+
+STAGES = (
+    "name: early\nmodels: [{model: ./base}, {model: ./a}]\nmerge_method: slerp\nbase_model: ./base\n"
+    "parameters: {t: [0, 1]}\n---\nname: late\nslices:\n  - sources: [{model: ./b, layer_range: [1, 4]}]\n"
+    "merge_method: passthrough\n---\nslices:\n  - sources: [{model: early, layer_range: [0, 4]}]\n"
+    "  - sources: [{model: late, layer_range: [1, 3]}]\nmerge_method: passthrough\n"
+)
+
+
+def test_a_stage_shows_what_it_gives_to_the_layers_of_the_result(bench, rows):
+    plan = bench.plan(STAGES)
+    # what a stage stacks as it is shows as the model that it comes from
+    assert rows_of(plan) == (Row("early", (1, 1, 1, 1, None, None)), Row("./b", (None, None, None, None, 1, 1)))
+    (row,) = rows_of(plan, "early")
+    assert approximately(row) == ("t", [0, 0.333333, 0.666667, 1, None, None])
+    assert rows_of(plan, "late") == ()
+    assert stages_of(plan) == (
+        StageLine("early", "slerp", ("./base", "./a")),
+        StageLine("late", "passthrough", ("./b",)),
+    )
 
 
 def test_a_role_that_a_model_does_not_have_has_no_row(bench):

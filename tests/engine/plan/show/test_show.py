@@ -130,6 +130,75 @@ digest     plan {plan.digest[:16]}  weights {plan.weights_digest[:16]}"""
     )
 
 
+STAGES = """\
+name: early
+models: [{model: ./a}, {model: ./b}]
+merge_method: slerp
+base_model: ./a
+parameters: {t: [0, 1]}
+---
+models: [{model: early}, {model: ./b}]
+merge_method: linear
+parameters: {weight: 0.5}
+dtype: float16
+"""
+
+
+@pytest.fixture
+def staged(plan, bench):
+    return bench.plan(STAGES)
+
+
+def test_stages_as_text(staged):
+    text = as_text(staged)
+    assert text.startswith("\nr  linear: average fine-tunes of one model, each with its share\n")
+    assert (
+        text[text.index("stages") : text.index("costs")]
+        == """\
+stages     early  slerp of ./a, ./b
+
+mixes      early     ▅▅▅▅          0.5
+           b         ▅▅▅▅          0.5
+           in early
+           t         ▁▃▆█          0 to 1
+                     layer 0 to 3
+
+"""
+    )
+
+
+def test_stages_as_markdown(staged):
+    text = plans_as_markdown([planned_entry(staged)])
+    assert (
+        text[text.index("| ./b |") : text.index("</details>")]
+        == """\
+| ./b | local | apache-2.0 | 8.85 k |
+
+| stage | method | of |
+| --- | --- | --- |
+| early | slerp | ./a, ./b |
+
+<details><summary>How it is mixed, layer by layer</summary>
+
+```text
+early  ▅▅▅▅
+./b    ▅▅▅▅
+
+in early:
+t  ▁▃▆█
+```
+
+"""
+    )
+
+
+def test_stages_as_json(staged, plan):
+    data = plan_as_json(staged)
+    assert data["stages"] == [{"name": "early", "merge_method": "slerp", "models": ["./a", "./b"]}]
+    assert [model["ref"] for model in data["models"]] == ["./a", "./b"]
+    assert plan_as_json(plan)["stages"] == []
+
+
 def test_text_shows_findings_and_the_target(plan):
     finding = Finding("x", "warning", "something is odd", "look", 2, 4)
     text = as_text(replace(plan, findings=(finding,), repo="alice/m", private=True))
