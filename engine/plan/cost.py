@@ -8,7 +8,7 @@ from engine.methods.contract import CUTS_SWEEPS
 from engine.plan.plan import Cost, MiB
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from engine.plan.plan import Mixture, Options, OutputTensor, Shard
 
@@ -27,13 +27,29 @@ BRACKETS = 32 * MiB
 """Most that is kept of a tensor while the cut of a selection by size is looked for."""
 
 
-def cost_of(tensors: Sequence[OutputTensor], shards: Sequence[Shard], options: Options, header_bytes: int) -> Cost:
-    """Add up a plan. Peak disk is the largest shard in flight and the largest scratch file."""
+FETCHED = frozenset({"hold", "copy", "equal"})
+"""Ways of reading that take each byte once: from the Hub, these are read ahead of the computation. What is spooled, or
+read in passing, is fetched when its turn comes."""
+
+
+def cost_of(
+    tensors: Sequence[OutputTensor],
+    shards: Sequence[Shard],
+    options: Options,
+    header_bytes: int,
+    remote: Container[int],
+) -> Cost:
+    """Add up a plan; ``remote`` are the models on the Hub.
+
+    Peak disk is the largest shard in flight and the largest scratch file. What is read ahead is bounded by the budget.
+    """
+    fetched = (item for tensor in tensors if tensor.reading in FETCHED for item in tensor.inputs)
+    ahead = min(sum(item.nbytes for item in fetched if item.model in remote), options.memory)
     spooled = max((tensor.bytes_in for tensor in tensors if tensor.reading == "spool"), default=0)
     return Cost(
         bytes_read=sum(tensor.bytes_read for tensor in tensors),
         bytes_written=sum(shard.size for shard in shards),
-        peak_memory_bytes=INTERPRETER + max((_memory(tensor, options) for tensor in tensors), default=0),
+        peak_memory_bytes=INTERPRETER + max((_memory(tensor, options, ahead) for tensor in tensors), default=0),
         peak_disk_bytes=max((shard.size for shard in shards), default=0) + spooled,
         header_bytes_read=header_bytes,
     )
@@ -47,9 +63,9 @@ def rows_span(run: int) -> int:
     return max(ROWS // run, 1) * run
 
 
-def _memory(tensor: OutputTensor, options: Options) -> int:
-    """Bytes that one tensor needs: what is held of it, and each thread's span and chunks."""
-    held = tensor.bytes_in if tensor.reading == "hold" else 0
+def _memory(tensor: OutputTensor, options: Options, ahead: int) -> int:
+    """Bytes that one tensor needs: what is held of it, or read ahead, and each thread's span and chunks."""
+    held = max(tensor.bytes_in if tensor.reading == "hold" else 0, ahead)
     held += min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
     elements, run = max(tensor.size, 1), tensor.mixture.run
     span = min(SPAN if run == 1 else rows_span(run), elements) * (tensor.bytes_in + tensor.nbytes) // elements

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from engine.plan.cost import FETCHED
 from engine.run.inputs import PIECE, held
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from engine.run.inputs import Stored
 
 CONNECTIONS = 8
-GAP = 64 * 1024
-"""Bytes between two tensors of a file that are read along rather than asked around."""
-FETCHED = frozenset({"hold", "copy", "equal"})
-"""Ways of reading that take each byte once; what is spooled, or read in passing, is fetched when its turn comes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Stretch:
     @property
     def length(self) -> int:
         """How many bytes."""
-        return max(info.end for _, info in self.inputs) - self.first.begin
+        return self.inputs[-1][1].end - self.first.begin
 
 
 def batches_of(tensors: Sequence[OutputTensor], checkpoints: Sequence[Checkpoint], most: int) -> list[Batch]:
@@ -73,14 +70,14 @@ def batches_of(tensors: Sequence[OutputTensor], checkpoints: Sequence[Checkpoint
 
 
 def stretches_of(inputs: Iterable[Input], checkpoints: Sequence[Checkpoint]) -> list[Stretch]:
-    """Find what to read of each file, tensors that are near each other together."""
+    """Find what to read of each file, tensors that lie next to each other together: not a byte more."""
     placed = [(item, checkpoints[item.model].tensors[item.tensor]) for item in inputs]
     placed.sort(key=lambda pair: (pair[0].model, pair[1].file, pair[1].begin))
     stretches: list[Stretch] = []
     for _, group in groupby(placed, key=lambda pair: (pair[0].model, pair[1].file)):
         run: list[tuple[Input, TensorInfo]] = []
         for pair in group:
-            if run and pair[1].begin > run[-1][1].end + GAP:
+            if run and pair[1].begin != run[-1][1].end:
                 stretches.append(Stretch(run[0][1], tuple(run)))
                 run = []
             run.append(pair)

@@ -132,7 +132,7 @@ def tensor(reading, sweeps, inputs=2, size=1000, dtype="bfloat16"):
 def test_peaks_are_the_largest_tensors_and_shards():
     tensors = [tensor("hold", 1), tensor("spool", 1, inputs=3), tensor("stream", 0, size=500)]
     shards = [Shard("a", (0, 1), b"", 4100), Shard("b", (2,), b"", 1100)]
-    cost = cost_of(tensors, shards, Options(threads=3), 77)
+    cost = cost_of(tensors, shards, Options(threads=3), 77, ())
     assert cost.bytes_read == 4000 + 6000 + 2000
     assert cost.bytes_written == 5200
     assert cost.header_bytes_read == 77
@@ -143,9 +143,18 @@ def test_peaks_are_the_largest_tensors_and_shards():
     assert cost.peak_memory_bytes == INTERPRETER + max(held, spooled)
 
 
+def test_what_is_read_ahead_is_within_the_budget():
+    tensors = [tensor("hold", 1), tensor("copy", 0, inputs=1), tensor("equal", 0), tensor("spool", 1, inputs=3)]
+    spooled = 3 * (6000 + 2000 + 8 * 1000 * 15)
+    # 4000 + 2000 + 4000 bytes at most, beside the tensor that needs most
+    for memory, ahead in ((10**6, 10_000), (7000, 7000)):
+        cost = cost_of(tensors, [], Options(threads=3, memory=memory), 0, {0, 1, 2})
+        assert cost.peak_memory_bytes == INTERPRETER + ahead + spooled
+
+
 def test_memory_does_not_grow_with_a_tensor_that_is_not_held():
     small, large = (
-        cost_of([tensor("again", 1, size=size)], [], Options(), 0).peak_memory_bytes for size in (2**21, 2**24)
+        cost_of([tensor("again", 1, size=size)], [], Options(), 0, ()).peak_memory_bytes for size in (2**21, 2**24)
     )
     assert small == large
 

@@ -82,22 +82,16 @@ def test_folders_are_not_fetched_and_a_tensor_that_goes_in_twice_is_fetched_once
     assert [(item.model, item.tensor) for item in batch.inputs] == [(0, name) for name in SIZES]
 
 
-def test_neighbours_are_read_together(monkeypatch):
+def test_neighbours_are_read_together_and_nothing_else():
     models = [Remote(0), Remote(1)]
     inputs = [Input(model, name, "uint8", SIZES[name]) for name in ("e", "c", "a", "d") for model in (1, 0)]
     # In the file: a 1000-1100, (b), c 1160-1200, a gap of 500, d 1700-2700, e 2700-2710.
-    monkeypatch.setattr(module, "GAP", 60)
     spans = [(s.inputs[0][0].model, s.first.begin, s.first.begin + s.length) for s in stretches_of(inputs, models)]
-    assert spans == [(0, 1000, 1200), (0, 1700, 2710), (1, 1000, 1200), (1, 1700, 2710)]
-    monkeypatch.setattr(module, "GAP", 59)
-    assert [s.first.begin for s in stretches_of(inputs, models)] == [1000, 1160, 1700] * 2
-    monkeypatch.setattr(module, "GAP", 500)
-    assert [s.length for s in stretches_of(inputs, models)] == [1710, 1710]
+    assert spans == [(model, *span) for model in (0, 1) for span in ((1000, 1100), (1160, 1200), (1700, 2710))]
 
 
 def test_each_input_gets_its_own_bytes(monkeypatch):
     monkeypatch.setattr(module, "PIECE", 64)
-    monkeypatch.setattr(module, "GAP", 60)
     models = [Remote(0), Remote(1)]
     with reading_ahead(batches_of(all_of(), models, 500), models) as ahead:
         for made, given in ahead:
