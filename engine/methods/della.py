@@ -18,7 +18,7 @@ class Parameters(dropping.Dropped):
 METHOD = Method(
     name="della",
     purpose="merge many fine-tunes that conflict, keeping a random part of each change that favours its large elements",
-    formula="base + λ·Σ agreeing wᵢδᵢ / Σ agreeing wᵢ, each δ kept with density ± epsilon, by its rank in its row, and divided by it",
+    formula="base + λ·Σ agreeing wᵢδᵢ / Σ agreeing wᵢ, each δ kept with density ± epsilon, by rank, and divided by it",
     paper="2406.11617",
     inputs=INPUTS,
     source_parameters=ranks.Ranked,

@@ -9,7 +9,7 @@ from engine.methods.task_vectors import INPUTS
 METHOD = Method(
     name="della_linear",
     purpose="merge many fine-tunes, keeping a random part of each change that favours its large elements",
-    formula="base + λ·Σ wᵢδᵢ, each δ kept with density ± epsilon, by its rank in its row, and divided by it",
+    formula="base + λ·Σ wᵢδᵢ, each δ kept with density ± epsilon, by rank, and divided by it",
     paper="2406.11617",
     inputs=INPUTS,
     source_parameters=ranks.Ranked,

@@ -50,7 +50,7 @@ def mean_cosine(products: Sequence[Sequence[float]]) -> float:
     norms = [math.sqrt(row[i]) for i, row in enumerate(products)]
     pairs = list(combinations(range(len(norms)), 2))
     cosines = [products[i][j] / max(norms[i] * norms[j], SMALLEST_PRODUCT) for i, j in pairs]
-    return math.fsum(max(-1.0, min(cosine, 1.0)) for cosine in cosines) / len(pairs)
+    return math.fsum(cosines) / len(pairs)
 
 
 def row_shares(rows: Sequence[Tensor]) -> Tensor:
@@ -59,7 +59,7 @@ def row_shares(rows: Sequence[Tensor]) -> Tensor:
     pairs = list(combinations(range(len(rows)), 2))
     total = norms[0] * 0.0
     for i, j in pairs:
-        total += (row_totals(rows[i] * rows[j]) / (norms[i] * norms[j]).clamp_min_(SMALLEST_PRODUCT)).clamp_(-1.0, 1.0)
+        total += row_totals(rows[i] * rows[j]) / (norms[i] * norms[j]).clamp_min_(SMALLEST_PRODUCT)
     cosine = total / len(pairs)
     divisor = cosine * (len(rows) - 1) + 1.0
     return (cosine * len(rows) / divisor).where(divisor.abs() >= SMALLEST_DIVISOR, 0.0)

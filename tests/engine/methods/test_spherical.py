@@ -302,6 +302,12 @@ def test_karcher_takes_its_second_step_too():
     assert results[0] != pytest.approx(results[1], rel=1e-4)
 
 
+def test_karcher_takes_the_mean_of_the_ways_to_what_has_a_direction():
+    # One step from 26.6° to 30°, whatever has no direction; (2 + 4 + 3 + 0)/4 long.
+    models = [[2.0, 0.0], [4.0, 0.0], [0.0, 3.0], [0.0, 0.0]]
+    assert merged("karcher", models, max_iter=1) == about([1.125 * ROOT3, 1.125])
+
+
 def test_karcher_counts_what_has_no_direction_in_the_length():
     # 45°, and a third of 3 + 0 + 3
     assert merged("karcher", [[3.0, 0.0], [0.0, 0.0], [0.0, 3.0]]) == about([ROOT2, ROOT2])
@@ -321,6 +327,19 @@ def test_karcher_of_opposed_models_starts_at_the_first_and_stays(opposite):
     models = [[0.1, 0.7, 1.3], [opposite * 0.1, opposite * 0.7, opposite * 1.3]]
     assert merged("karcher", models) == about(expected)
     assert merged("karcher", [[0.0, 0.0, 0.0], *models]) == about([x * 2 / 3 for x in expected])
+
+
+def test_karcher_of_opposed_models_stays_though_their_product_is_not_exact():
+    # The cosine comes out a little above -1, and the way there would be any.
+    models = [[0.1, 0.3, 0.9], [-0.7, -7 * 0.3, -7 * 0.9]]
+    assert merged("karcher", models) == about([0.4, 1.2, 3.6])
+
+
+def test_karcher_of_nearly_opposed_models_is_exact():
+    narrow = 1e-4
+    models = [[1.0, 0.0], [-math.cos(narrow), math.sin(narrow)]]
+    expected = [math.sin(narrow / 2), math.cos(narrow / 2)]
+    assert merged("karcher", models) == pytest.approx(expected, rel=0, abs=1e-11)
 
 
 def test_karcher_is_not_drawn_to_the_opposite_point():
@@ -355,9 +374,11 @@ def test_model_stock_goes_the_other_way_where_task_vectors_disagree():
 
 
 def test_model_stock_of_opposed_task_vectors_is_the_base():
-    # c = -1: the divisor 1 + c is 0.
+    # c = -1: the divisor 1 + c is 0, or what rounding leaves of it.
     for rows in (False, True):
-        assert merged("model_stock", [[0.5, 6.0], [1.5, 4.0]], base=[1.0, 5.0], filter_wise=rows) == [1.0, 5.0]
+        assert merged("model_stock", [[0.5, 6.0], [3.0, 1.0]], base=[1.0, 5.0], filter_wise=rows) == [1.0, 5.0]
+        opposed = [[0.1, 0.3, 0.9], [-0.7, -7 * 0.3, -7 * 0.9]]
+        assert merged("model_stock", opposed, base=[0.0, 0.0, 0.0], filter_wise=rows) == [0.0, 0.0, 0.0]
 
 
 def test_model_stock_of_models_that_equal_the_base_is_the_base():
