@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -31,7 +32,7 @@ def _steps(mix: Mix) -> Steps:
     yield from ()
     weights = [source.weight for source in mix.sources]
     if mix.parameters.normalize:
-        total = sum(weights)
+        total = math.fsum(weights)
         weights = [weight / total for weight in weights]
 
     def blend(chunk: Chunk) -> Tensor:

@@ -76,7 +76,7 @@ def shares(squares: Sequence[float]) -> list[float]:
 
     Uniform where all are zero; and where one is not finite, so that the damage stays where it is and is found there.
     """
-    total = sum(squares)
+    total = math.fsum(squares)
     if 0 < total < math.inf:
         return [square / total for square in squares]
     return [1.0 / len(squares)] * len(squares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -63,7 +64,7 @@ class Resolver:
             return True
         name, switch, _ = DIVIDED[self._method.name]
         numbers = [getattr(source, name) for source in mix.sources]
-        if not getattr(mix.parameters, switch) or abs(sum(numbers)) > NOTHING * sum(map(abs, numbers)):
+        if not getattr(mix.parameters, switch) or abs(math.fsum(numbers)) > NOTHING * math.fsum(map(abs, numbers)):
             return True
         self._problems.cancel(name, switch, slot.name, (*slot.section.members[-1].at, "parameters"))
         return False

@@ -156,3 +156,12 @@ def test_dare_by_l1_norm():
 def test_dare_with_everything_kept_is_task_arithmetic():
     sources = [{"weight": 0.5, "density": 1.0}, {"weight": 0.25, "density": 1.0}]
     assert merged("dare_linear", [ONE, TWO], BASE, sources) == [2.75, -1.0, 1.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("method", "base", "more"), [("linear", None, {}), ("task_arithmetic", [0.0], {"normalize": True})]
+)
+def test_weights_are_added_exactly_whatever_the_version_of_python(method, base, more):
+    # Ten times 0.1 added one by one is 0.9999999999999999 (up to Python 3.11); it is 1.0, rounded once.
+    models = [[0.0]] * 9 + [[1.0]]
+    assert merged(method, models, base, [{"weight": 0.1}] * 10, **more) == [0.1]
