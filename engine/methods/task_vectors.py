@@ -7,6 +7,7 @@ added to the base: numerics in ``docs/methods.md``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def summed(deltas: Sequence[Tensor], weights: Sequence[float], rule: Rule) -> Te
 
 
 def _normalized(weights: Sequence[float]) -> list[float]:
-    total = sum(weights)
+    total = math.fsum(weights)
     divisor = total if abs(total) >= SMALLEST_DIVISOR else 1.0
     return [weight / divisor for weight in weights]
 

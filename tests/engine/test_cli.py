@@ -429,8 +429,8 @@ def test_a_method_with_long_names_and_perhaps_a_base(run):
         "\n"
         "  parameters for all:\n"
         "    nuslerp_flatten  true       take the whole tensor as one vector\n"
-        "    nuslerp_row_wise false      if it is not flattened, take vectors along the first dimension and not along the "
-        "last\n",
+        "    nuslerp_row_wise false      "
+        "if it is not flattened, take vectors along the first dimension and not along the last\n",
         "",
     )
 
@@ -445,7 +445,8 @@ def test_one_method_with_all_kinds_of_parameters(run):
         "density 1.0 share of the task vector that is kept (0 to 1)",
     ]
     assert (
-        "rescale_norm density make up by 1/density, as the paper does, or by the ratio of L1 norms, as mergekit does"
+        "rescale_norm density make up by dividing what is kept by its probability, as the paper does, or by the ratio "
+        "of L1 norms, as mergekit does"
     ) in rows
     assert rows[-1] == "paper: https://arxiv.org/abs/2311.03099"
 
