@@ -77,8 +77,8 @@ class Chunk(Protocol):
     """A run of consecutive elements of one output tensor, in float64: whole rows, where the method asks for those.
 
     ``models`` has one flat tensor per source, in recipe order
-    without the base: weights, or task vectors where the method takes those. A method may overwrite
-    neither; the tensors that it makes are its own.
+    without the base: weights, or task vectors where the method takes those. Every pass gets chunks of its own, so a
+    method may overwrite what it needs no more.
     """
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods.arithmetic import blended_in_place
 from engine.methods.contract import Inputs, Method, Mix, ParameterSet, Steps
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _steps(mix: Mix) -> Steps:
         weights = [weight / total for weight in weights]
 
     def blend(chunk: Chunk) -> Tensor:
-        return weighted_sum(chunk.models, weights)
+        return blended_in_place(chunk.models, weights)
 
     return blend
 

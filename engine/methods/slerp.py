@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods.arithmetic import blended_in_place
 from engine.methods.contract import SUMS_SWEEPS, Inputs, Method, Mix, NoParameters, ParameterSet, Steps, Sums
 from engine.methods.trigonometry import acos, sin
 
@@ -53,7 +53,7 @@ def _steps(mix: Mix) -> Steps:
     factors = coefficients(mix.parameters.t, base_square, other_square, product)
 
     def blend(chunk: Chunk) -> Tensor:
-        return weighted_sum((chunk.base, *chunk.models), factors)
+        return blended_in_place((chunk.base, *chunk.models), factors)
 
     return blend
 

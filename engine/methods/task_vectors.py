@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods.arithmetic import added, blended_in_place
 from engine.methods.contract import Inputs, ParameterSet
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ class Rule:
 
 def elected_sign(weighted: Sequence[Tensor]) -> Tensor:
     """Sign of the sum of the weighted task vectors, zero counting as positive: 1.0 and -1.0, float64."""
-    total = weighted[0].clone()
-    for tensor in weighted[1:]:
-        total += tensor
-    sign = total.sign_()
-    return sign.add_(1.0 - sign * sign)
+    return added(weighted).ge_(0.0).mul_(2.0).sub_(1.0)
 
 
 def _with_consensus(weighted: Sequence[Tensor], weights: Sequence[float], *, normalize: bool) -> Tensor:
@@ -72,22 +68,20 @@ def _with_consensus(weighted: Sequence[Tensor], weights: Sequence[float], *, nor
     """
     elected = elected_sign(weighted)
     agreeing = [tensor.mul_(elected).clamp_min_(0.0) for tensor in weighted]
-    total = agreeing[0].clone()
-    for tensor in agreeing[1:]:
-        total += tensor
+    total = added(agreeing)
     if normalize:
-        divisor = weighted_sum([tensor.sign() for tensor in agreeing], weights)
-        total /= divisor.add_(1.0 - divisor.sign().abs_())  # 0 counts as 1
+        divisor = blended_in_place([tensor.sign_() for tensor in agreeing], weights)
+        total /= divisor.add_(divisor.clone().eq_(0.0))  # 0 counts as 1
     return total.mul_(elected)
 
 
 def summed(deltas: Sequence[Tensor], weights: Sequence[float], rule: Rule) -> Tensor:
-    """Sum of the weighted task vectors as ``rule`` says, before the base is added (float64)."""
+    """Sum of the weighted task vectors as ``rule`` says, before the base is added (float64). Overwrites ``deltas``."""
     if rule.consensus:
-        weighted = [delta * weight for delta, weight in zip(deltas, weights, strict=True)]
+        weighted = [delta.mul_(weight) for delta, weight in zip(deltas, weights, strict=True)]
         total = _with_consensus(weighted, weights, normalize=rule.normalize)
     else:
-        total = weighted_sum(deltas, _normalized(weights) if rule.normalize else weights)
+        total = blended_in_place(deltas, _normalized(weights) if rule.normalize else weights)
     return total if rule.scale == 1.0 else total.mul_(rule.scale)
 
 
