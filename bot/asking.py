@@ -1,7 +1,7 @@
-"""A comment that asks for a plan or a publish: whose, and of what.
+"""A comment that asks for a plan, a publish or a verification: whose, and of what.
 
 Such a run has the repo's secrets, and anybody may comment. So the author's permission is asked for, a plan is of a
-head that is pinned now, and a publish is of the default branch alone.
+head that is pinned now, and what is published or verified is the default branch's alone.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.github import GitHubError
-from bot.jobs import PlanPull, PublishAll
+from bot.jobs import PlanPull, PublishAll, VerifyAll
 from bot.markdown import prose
 from bot.planning import plan_pull
 from bot.pushing import publish_all
 from bot.run import Result
+from bot.verifying import verify_all
 
 if TYPE_CHECKING:
     from bot.jobs import Asked
@@ -33,6 +34,8 @@ def asked(run: Run, job: Asked) -> Result:
         if not pull["merged"]:
             return Result("Nothing to do: the pull request is not merged, and nothing else is ever published.")
         return publish_all(run, PublishAll(job.sha), job.number)
+    if job.wish == "verify":
+        return verify_all(run, VerifyAll(job.sha), job.number)
     head = pull["head"]
     repo = str(head["repo"]["full_name"]) if head["repo"] else ""
     return plan_pull(run, PlanPull(job.number, str(head["sha"]), str(head["ref"]), repo, str(pull["base"]["sha"])))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from bot.failures import reason_of
 from engine.errors import LockError, MergesmithError
 from engine.hub_errors import ModelMissing
 from engine.plan.lock import parse_lock
@@ -29,15 +30,17 @@ State = Literal["new", "same", "differs", "foreign", "unknown"]
 
 @dataclass(frozen=True)
 class Before:
-    """The target as everybody sees it. ``parents`` says what changed among them, ``diff`` how the recipe did.
+    """The target as the client sees it. ``parents`` says what changed among them, ``diff`` how the recipe did.
 
     ``new``: no such repo, or a private one; ``same``: it carries this plan; ``foreign``: a repo that no merge of ours
-    made; ``unknown``: it could not be read, ``parents`` says why.
+    made; ``unknown``: it could not be read, ``parents`` says why, and ``reason`` in a word.
     """
 
     state: State
     parents: tuple[str, ...] = ()
     diff: tuple[str, ...] = ()
+    private: bool = False
+    reason: str | None = None
 
 
 def look_at_target(hub: Hub, plan: Plan) -> Before:
@@ -46,11 +49,11 @@ def look_at_target(hub: Hub, plan: Plan) -> Before:
         return Before("new")
     try:
         model = hub.model(plan.repo, None)
-        return _compare(plan, hub, model)
+        return replace(_compare(plan, hub, model), private=model.private)
     except ModelMissing:
         return Before("new")
     except MergesmithError as trouble:
-        return Before("unknown", (str(trouble),))
+        return Before("unknown", (str(trouble),), reason=reason_of(trouble))
 
 
 def _compare(plan: Plan, hub: Hub, model: HubModel) -> Before:

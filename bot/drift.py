@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.cut import COMMENT, SUMMARY, Part, characters, fitted, octets
@@ -21,13 +21,14 @@ from engine.plan.lock import parse_lock
 from engine.plan.show.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bot.jobs import ReportDrift
     from bot.run import Run
     from bot.tree import Tree
     from engine.checkpoints.checkpoint import Pin
     from engine.findings import Finding
+    from engine.plan.drift import Drift
 
 TITLE = "mergesmith: parents changed since they were locked"
 ROWS = 30
@@ -36,31 +37,29 @@ ROWS = 30
 
 @dataclass(frozen=True)
 class Changed:
-    """A parent of a recipe that changed; ``what`` says how."""
+    """A parent of a recipe that changed; ``what`` says how. With ``gone`` it can no longer be merged as locked."""
 
     recipe: str
     ref: str
     repo: str
     commit: str | None
     what: str
+    gone: bool
 
 
 def report_drift(run: Run, job: ReportDrift) -> Result:
-    """Compare every lock of a commit with what the Hub has now, seen by everybody, and keep one issue about it."""
+    """Compare every lock of a commit with what the Hub has now, and keep one issue about it."""
     tree = tree_at(run.github, job.sha, run.workspace)
-    hub = run.open_hub(None)
-    seen: dict[tuple[str, str | None, str | None, bool], str | None] = {}
+    look = _looker(run)
     locked, found = 0, []
     for recipe in recipes_among(tree, run.recipes):
         pins = _pins(tree, recipe)
         locked += bool(pins)
-        for pin in pins:
-            key = (str(pin.repo), pin.revision, pin.commit, pin.gated)
-            if key not in seen:
-                drift = drift_of(hub, pin)
-                seen[key] = drift.what if drift else None
-            if what := seen[key]:
-                found.append(Changed(recipe, pin.ref, str(pin.repo), pin.commit, what))
+        found += [
+            Changed(recipe, pin.ref, str(pin.repo), pin.commit, drift.what, drift.gone)
+            for pin in pins
+            if (drift := look(pin))
+        ]
     note = _keep_issue(run, job.sha, found, locked) if run.inputs.comment else None
     run.log.say(_verdict(found))
     text = fitted(_parts(run, job.sha, found, locked), SUMMARY, octets, "Some parts are left out for length.")
@@ -68,6 +67,26 @@ def report_drift(run: Run, job: ReportDrift) -> Result:
         summary=f"## mergesmith drift\n\n{text}" + (f"\n\n> {note}" if note else ""),
         annotations=tuple(Annotation(lock_of(d.recipe), _finding(d)) for d in found),
     )
+
+
+def _looker(run: Run) -> Callable[[Pin], Drift | None]:
+    """Look at each pin once, as everybody sees it. One that was private is left out without a token.
+
+    Of a private one nothing is told but that it moved: an issue is read by more people than the model.
+    """
+    token, everybody = run.inputs.hf_token, run.open_hub(None)
+    ours = run.open_hub(token) if token else None
+    seen: dict[tuple[str, str | None, str | None, bool, bool], Drift | None] = {}
+
+    def look(pin: Pin) -> Drift | None:
+        key = (str(pin.repo), pin.revision, pin.commit, pin.gated, pin.private)
+        hub = ours if pin.private else everybody
+        if key not in seen:
+            drift = drift_of(hub, pin) if hub else None
+            seen[key] = replace(drift, what=drift.what.partition(": ")[0]) if drift and pin.private else drift
+        return seen[key]
+
+    return look
 
 
 def _finding(drift: Changed) -> Finding:
@@ -96,6 +115,7 @@ def _parts(run: Run, sha: str, found: Sequence[Changed], locked: int) -> list[Pa
     words = macros("drift.md.j2")
     doc = {"verdict": _verdict(found), "recipes": locked, "head": sha}
     doc |= {"head_url": run.commit_url(sha), "run_url": run.run_url}
+    doc |= {"gone": any(drift.gone for drift in found)}
     if not found:
         return [Part(words.nothing(doc).strip()), Part(words.closing(doc).strip())]
     rows = [
@@ -104,7 +124,7 @@ def _parts(run: Run, sha: str, found: Sequence[Changed], locked: int) -> list[Pa
             "ref": drift.ref,
             "url": f"{run.endpoint}/{part(drift.repo)}",
             "commit": drift.commit,
-            "what": drift.what,
+            "what": f"❌ {drift.what}" if drift.gone else drift.what,
         }
         for drift in found
     ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _BRANCH = "refs/heads/"
+_QUEUED = re.compile(r"/pr-([0-9]{1,9})-[0-9a-f]{40}$")
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ class Comment:
 
 @dataclass(frozen=True)
 class MergeGroup:
-    """A merge queue asks for checks."""
+    """A merge queue asks for checks. ``number`` is its pull request's, None where its branch does not tell."""
 
     action: str
     head_sha: str
     base_sha: str
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def _parse(name: str, payload: Mapping[str, Any], ref: str, sha: str) -> Event: 
             return _comment(payload, _sha(sha))
         case "merge_group":
             group = payload["merge_group"]
-            return MergeGroup(str(payload["action"]), _sha(group["head_sha"]), _sha(group["base_sha"]))
+            base, head = _sha(group["base_sha"]), _sha(group["head_sha"])
+            queued = _QUEUED.search(str(group.get("head_ref")))
+            return MergeGroup(str(payload["action"]), head, base, int(queued[1]) if queued else None)
     return Other(name)
 
 

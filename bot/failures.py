@@ -17,6 +17,7 @@ REASONS: Mapping[str, str] = {
     "policy": "the policy forbids it, or cannot be read",
     "permission": "a token may not do what is needed, or there is none",
     "target-changed": "the target holds files that are not ours, or changed during the run",
+    "verify-failed": "a model on the Hub is not the one that was published",
     "disk": "the disk is full",
     "network": "the Hub or GitHub did not answer, or failed",
     "internal": "anything else, a mistake of mergesmith's included",
@@ -69,7 +70,7 @@ def reason_of_text(text: str, status: int) -> str:
     Status 2 is the recipe's fault or its lock's; for anything else the engine's own sentences decide.
     """
     if status == 2:
-        return "plan-changed" if re.search(r"\.lock\.json: ", text) else "bad-recipe"
+        return "plan-changed" if re.search(r"\.lock\.json: | is locked at commit ", text) else "bad-recipe"
     return next((reason for reason, pattern in _TEXTS if pattern.search(text)), "internal")
 
 

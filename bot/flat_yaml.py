@@ -26,8 +26,10 @@ def read_flat(text: str, what: str) -> tuple[dict[str, Any], Where, list[Finding
     except yaml.MarkedYAMLError as refusal:
         mark = refusal.problem_mark or refusal.context_mark
         return {}, {}, [_unreadable(what, str(refusal.problem), _place(mark) if mark else Place(1, 1))]
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as refusal:
-        # PyYAML lets chr() fail on an escape such as "\UFFFFFFFF", and the stack run out on `[[[[…`
+    except RecursionError:  # of `[[[[…`
+        return {}, {}, [_unreadable(what, "nested too deeply", Place(1, 1))]
+    except (yaml.YAMLError, ValueError, OverflowError) as refusal:
+        # PyYAML lets chr() fail on an escape such as "\UFFFFFFFF"
         return {}, {}, [_unreadable(what, str(refusal).partition("\n")[0], Place(1, 1))]
     if node is None:
         return {}, {}, []

@@ -12,13 +12,13 @@ from bot.failures import REASONS, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Command = Literal["auto", "plan", "publish"]
+Command = Literal["auto", "plan", "publish", "verify"]
 FailOn = Literal["error", "warning"]
 
 OUTPUTS: Mapping[str, str] = {
     "plans": "what was planned, as JSON; `mergesmith plan --format json` writes the same",
-    "repos": "repos that carry their recipe's model now, one on each line",
-    "urls": "their addresses, one on each line",
+    "repos": "repos that carry their recipe's model now, or are offered it with `create-pr`, one on each line",
+    "urls": "their addresses, or the pull requests', one on each line",
     "digest": "digest of all plans together",
     "failure-reason": f"why the run failed: {', '.join(REASONS)}; empty where it did not",
 }
@@ -32,7 +32,8 @@ class Inputs(BaseModel):
     command: Command = Field(
         default="auto",
         description="`auto` does what the event asks for: it plans a pull request, publishes after a push to the "
-        "default branch and reports drift on a schedule. `plan` and `publish` do only that.",
+        "default branch and reports drift on a schedule. `plan`, `publish` and `verify` do only that; `verify` looks "
+        "whether each published model is still the one that its recipe makes.",
     )
     recipes: tuple[str, ...] = Field(
         default=("recipes/**/*.yaml", "recipes/**/*.yml"),
@@ -60,10 +61,18 @@ class Inputs(BaseModel):
     private: bool = Field(
         default=False, description="Make new target repos private, whatever the recipe says; otherwise it decides."
     )
+    create_pr: bool = Field(
+        default=False,
+        alias="create-pr",
+        description="Offer each model as a pull request on the Hub, by the account of `hf-token`, instead of "
+        "committing it to its target.",
+    )
     fail_on: FailOn = Field(
         default="error", alias="fail-on", description="Which findings fail the run: `error`, or `warning` as well."
     )
-    comment: bool = Field(default=True, description="Whether to comment on pull requests, and to report drift.")
+    comment: bool = Field(
+        default=True, description="Whether to comment on pull requests, and to report drift in an issue."
+    )
     require_lock: bool = Field(
         default=False, alias="require-lock", description="Whether a recipe without a lock that fits is an error."
     )
@@ -71,7 +80,7 @@ class Inputs(BaseModel):
         default="", alias="working-directory", description="Folder of the repo that holds the recipes."
     )
 
-    @field_validator("private", "comment", "require_lock", mode="before")
+    @field_validator("private", "create_pr", "comment", "require_lock", mode="before")
     @classmethod
     def _boolean(cls, value: object) -> object:
         """Read a boolean as YAML 1.2 writes it: what GitHub's own actions accept."""

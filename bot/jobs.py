@@ -32,10 +32,11 @@ class PlanPull:
 
 @dataclass(frozen=True)
 class PlanRange:
-    """Plan what differs between two commits, with nowhere to comment."""
+    """Plan what differs between two commits, with nowhere to comment; ``number`` is the pull request's, if known."""
 
     base_sha: str
     head_sha: str
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ class PublishAll:
 
 
 @dataclass(frozen=True)
+class VerifyAll:
+    """Check the published model of every recipe of a commit of the default branch."""
+
+    sha: str
+
+
+@dataclass(frozen=True)
 class ReportDrift:
     """Look for parents that moved since their recipes were locked."""
 
@@ -61,7 +69,7 @@ class ReportDrift:
 
 @dataclass(frozen=True)
 class Asked:
-    """Somebody asks on a pull request: if they may write to the repo, plan it, or publish the default branch."""
+    """Somebody asks on a pull request: if they may write to the repo, plan it, or publish or verify what is merged."""
 
     number: int
     author: str
@@ -83,7 +91,7 @@ class Refused:
     why: str
 
 
-Job = PlanPull | PlanRange | PlanAll | PublishAll | ReportDrift | Asked | Nothing | Refused
+Job = PlanPull | PlanRange | PlanAll | PublishAll | VerifyAll | ReportDrift | Asked | Nothing | Refused
 
 
 def job_for(event: Event, command: Command) -> Job:  # noqa: PLR0911 - one for each kind of event
@@ -100,23 +108,28 @@ def job_for(event: Event, command: Command) -> Job:  # noqa: PLR0911 - one for e
         case MergeGroup():
             if event.action != "checks_requested":
                 return Nothing(f"the merge group was {event.action}")
-            return _unmerged(command) or PlanRange(event.base_sha, event.head_sha)
+            return _unmerged(command) or PlanRange(event.base_sha, event.head_sha, event.number)
     return Nothing(f"the event {event.name} means nothing here")
 
 
 def _unmerged(command: Command) -> Refused | None:
-    if command != "publish":
+    if command in {"auto", "plan"}:
         return None
     return Refused(
-        "`command: publish` never runs on what is not merged; run it on a push to the default branch, or leave it "
+        f"`command: {command}` never runs on what is not merged; run it on a push to the default branch, or leave it "
         "at `auto`"
     )
 
 
 def _for_timer(event: Schedule, command: Command) -> Job:
-    if command == "plan":
-        return PlanAll(event.sha)
-    return PublishAll(event.sha) if command == "publish" else ReportDrift(event.sha)
+    match command:
+        case "plan":
+            return PlanAll(event.sha)
+        case "publish":
+            return PublishAll(event.sha)
+        case "verify":
+            return VerifyAll(event.sha)
+    return ReportDrift(event.sha)
 
 
 def _for_pull(event: PullRequest, command: Command) -> Job:
@@ -134,12 +147,13 @@ def _for_branch(event: Push | Manual, command: Command) -> Job:
     if command == "plan":
         return PlanAll(event.sha)
     if on_branch(event.ref, event.default_branch):
-        return PublishAll(event.sha)
-    if command == "publish":
-        return Refused(f"only {event.default_branch} is published, and this is {event.ref}; merge it first")
-    if isinstance(event, Manual):
-        return PlanAll(event.sha)
-    return Nothing(f"only {event.default_branch} is published, and this is {event.ref}")
+        return VerifyAll(event.sha) if command == "verify" else PublishAll(event.sha)
+    why = (
+        f"only {event.default_branch} is {'verified' if command == 'verify' else 'published'}, and this is {event.ref}"
+    )
+    if command != "auto":
+        return Refused(f"{why}; merge it first")
+    return PlanAll(event.sha) if isinstance(event, Manual) else Nothing(why)
 
 
 def _for_comment(event: Comment, command: Command) -> Job:
@@ -151,8 +165,8 @@ def _for_comment(event: Comment, command: Command) -> Job:
     if not event.on_pull:
         return Nothing(f"{ASK} is for pull requests")
     wish = words[1] if len(words) > 1 else ""
-    if wish not in {"plan", "publish", "override"}:
-        return Nothing(f"{ASK} knows plan, publish and override")
+    if wish not in {"plan", "publish", "verify", "override"}:
+        return Nothing(f"{ASK} knows plan, publish, verify and override")
     if command not in {"auto", "plan" if wish == "override" else wish}:
         return Nothing(f"this workflow has `command: {command}`")
     return Asked(event.number, event.author, wish, event.sha)

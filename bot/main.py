@@ -17,12 +17,13 @@ from bot.event import parse_event
 from bot.failures import REASONS, SettingsError, reason_of
 from bot.github import GitHub
 from bot.inputs import OUTPUTS, Inputs, read_inputs
-from bot.jobs import Asked, Nothing, PlanAll, PlanPull, PlanRange, PublishAll, Refused, ReportDrift, job_for
+from bot.jobs import Asked, Nothing, PlanAll, PlanPull, PlanRange, PublishAll, Refused, ReportDrift, VerifyAll, job_for
 from bot.machine import measure
 from bot.markdown import prose
 from bot.planning import plan_all, plan_pull, plan_range
 from bot.pushing import publish_all
 from bot.run import Result, Run
+from bot.verifying import verify_all
 from bot.workflow import Annotation, Log, annotation_lines, write_outputs, write_summary
 from engine.errors import MergesmithError
 from engine.findings import Place, error
@@ -91,7 +92,7 @@ def _act(
     return _do(job, _run(environment, inputs, open_hub, log, work))
 
 
-def _do(job: Job, run: Run) -> Result:
+def _do(job: Job, run: Run) -> Result:  # noqa: PLR0911 - one for each kind of job
     match job:
         case PlanPull():
             return plan_pull(run, job)
@@ -101,6 +102,8 @@ def _do(job: Job, run: Run) -> Result:
             return plan_all(run, job)
         case PublishAll():
             return publish_all(run, job)
+        case VerifyAll():
+            return verify_all(run, job)
         case ReportDrift():
             return report_drift(run, job)
         case Asked():

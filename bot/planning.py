@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bot.before import look_at_target
 from bot.comment import Document, comment_text, summary_text, verdict
 from bot.failures import REASONS
-from bot.overrides import overrides, set_aside
+from bot.overrides import overrides
 from bot.recipes import Change, changes, lock_of, recipes_among
-from bot.review import Desk, review
-from bot.run import Result, policy_at
+from bot.review import review
+from bot.run import Result, desk_for, policy_at
 from bot.sticky import stick
 from bot.tree import tree_at
 from bot.workflow import Annotation
@@ -45,6 +45,7 @@ class Planned:
     reviews: tuple[Review, ...]
     removed: tuple[str, ...]
     before: dict[str, Before]
+    may_override: tuple[str, ...]
     left_out: int
     notes: tuple[str, ...]
 
@@ -52,7 +53,7 @@ class Planned:
 def plan_pull(run: Run, job: PlanPull) -> Result:
     """Plan a pull request's changes at its pinned head, and keep one comment about them."""
     policy = policy_at(run.github, job.base_sha)
-    given = overrides(run.github.pages(f"issues/{job.number}/comments")) if policy.override else ()
+    given = _overrides(run, policy, job.number)
     # Somebody else's repo must not learn through a plan what our token may read, whatever the policy says.
     token = run.inputs.hf_token if policy.read_private and job.head_repo == run.github.repo else ""
     planned = _plan_range(run, job.base_sha, job.head_sha, policy, token, given)
@@ -63,7 +64,9 @@ def plan_pull(run: Run, job: PlanPull) -> Result:
 
 def plan_range(run: Run, job: PlanRange) -> Result:
     """Plan what differs between two commits, for a merge queue."""
-    planned = _plan_range(run, job.base_sha, job.head_sha, policy_at(run.github, job.base_sha), "", ())
+    policy = policy_at(run.github, job.base_sha)
+    given = _overrides(run, policy, job.number)
+    planned = _plan_range(run, job.base_sha, job.head_sha, policy, "", given)
     return _result(run, planned, _document(run, planned, job.head_sha))
 
 
@@ -73,6 +76,11 @@ def plan_all(run: Run, job: PlanAll) -> Result:
     paths = recipes_among(tree, run.recipes)
     planned = _plan(run, tree, [(path, None) for path in paths], policy_at(run.github, job.sha), "", ())
     return _result(run, planned, _document(run, planned, job.sha))
+
+
+def _overrides(run: Run, policy: Policy, number: int | None) -> tuple[tuple[str, str], ...]:
+    """Read a pull request's overrides, where the policy knows any."""
+    return overrides(run.github.pages(f"issues/{number}/comments")) if policy.override and number else ()
 
 
 def _plan_range(
@@ -99,22 +107,14 @@ def _plan(
     given: Sequence[tuple[str, str]],
 ) -> Planned:
     hub = run.open_hub(token or None)
-    desk = Desk(
-        work=run.work,
-        open_hub=lambda: hub,
-        options=run.options,
-        machine=run.machine,
-        policy=policy,
-        namespace=run.inputs.namespace,
-        require_lock=run.inputs.require_lock,
-        set_aside=set_aside(policy, given),
-    )
+    desk = desk_for(run, hub, policy, given)
     removed = tuple(path for path, change in found if change and change.kind == "removed")
     left = [(path, change) for path, change in found if path not in removed]
     reviews = tuple(review(tree, path, change, desk) for path, change in left[:MOST])
     before = {r.path: look_at_target(hub, r.plan) for r in reviews if r.plan}
     more = len(left) - MOST
-    return Planned(tree, reviews, removed, before, max(more, 0), _notes(reviews, more, token))
+    notes = _notes(reviews, more, token)
+    return Planned(tree, reviews, removed, before, policy.override or (), max(more, 0), notes)
 
 
 def _notes(reviews: Sequence[Review], more: int, token: str) -> tuple[str, ...]:
@@ -145,6 +145,7 @@ def _document(run: Run, planned: Planned, head: str, pull: PlanPull | None = Non
         run_url=run.run_url,
         tree_url=run.tree_url(head),
         edit_urls=edit_urls,
+        may_override=planned.may_override if pull is not None else (),
     )
 
 

@@ -146,15 +146,20 @@ class _Case:
     plan: Plan
     places: Places
     locked: bool
+    names: Mapping[str, str]
 
 
-def breaches(policy: Policy, plan: Plan, *, locked: bool) -> tuple[Finding, ...]:
+def breaches(
+    policy: Policy, plan: Plan, *, locked: bool, names: Mapping[str, str] | None = None
+) -> tuple[Finding, ...]:
     """Tell all that the policy forbids in a plan, one finding each, in the order of the rules.
 
-    ``locked``: whether the recipe has a lock that fits. A finding stands where the recipe names the model, the
-    target or the licence, else at its method; it is an error, or a warning for a rule under ``only_warn``.
+    ``locked``: whether the recipe has a lock that fits. ``names`` has the Hub's own names of repos that the recipe may
+    call otherwise: one that was renamed, or given away, answers to its old name too. A finding stands where the recipe
+    names the model, the target or the licence, else at its method; it is an error, or a warning for a rule under
+    ``only_warn``.
     """
-    case = _Case(policy, plan, parse_recipe(plan.text).places, locked)
+    case = _Case(policy, plan, parse_recipe(plan.text).places, locked, names or {})
     soft = policy.only_warn or ()
     return tuple(
         replace(finding, level="warning") if rule in soft else finding
@@ -223,7 +228,7 @@ def _owners(case: _Case) -> Iterator[Finding]:
     if allowed is None:
         return
     for pin in case.plan.models:
-        owner, slash, _ = (pin.repo or "").partition("/")
+        owner, slash, _ = case.names.get(pin.repo or "", pin.repo or "").partition("/")
         if not (slash and _among(owner, allowed)):
             whose = f"belongs to {owner}" if slash else "belongs to no user or organisation on the Hub"
             message = f"{pin.ref} {whose}, and the policy allows only models of {', '.join(allowed)}"
@@ -232,8 +237,9 @@ def _owners(case: _Case) -> Iterator[Finding]:
 
 def _targets(case: _Case) -> Iterator[Finding]:
     allowed, repo = case.policy.target_namespaces, case.plan.repo
-    if allowed is not None and repo is not None and not _among(repo.partition("/")[0], allowed):
-        message = f"the result would go to {repo}, and the policy allows only {', '.join(allowed)}"
+    called = case.names.get(repo or "", repo)
+    if allowed is not None and called is not None and not _among(called.partition("/")[0], allowed):
+        message = f"the result would go to {called}, and the policy allows only {', '.join(allowed)}"
         publish = case.plan.recipe.publish
         written = publish is not None and publish.repo == repo
         place = case.places.value(("publish", "repo")) if written else _method(case)

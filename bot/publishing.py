@@ -1,111 +1,76 @@
-"""Publishing one recipe, in a process of its own: it alone has the Hub's token, and it alone loads torch."""
+"""Publishing one recipe, in a process of its own."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.failures import reason_of_text
+from bot.process import command, run_process
 from engine.plan.show.words import plural, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+_THERE = re.compile(r"(\S+) carries this very plan already: ")
 Status = Literal["made", "current", "failed", "skipped"]
-KEPT = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "LANG",
-        "LC_ALL",
-        "TZ",
-        "TMPDIR",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "all_proxy",
-        "GITHUB_ACTIONS",
-    ]
-)
-"""What the process inherits, beside ``HF_*``: no input, and no token of GitHub's."""
-TOKENS = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_ID_TOKEN"})
-IDENTITY = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-LONGEST_ERROR = 20_000
 
 
 @dataclass(frozen=True)
 class Published:
-    """How publishing went; ``message`` says why where it ``failed``."""
+    """How publishing went; ``message`` says why where it ``failed``.
+
+    ``hidden``: the target is private, though its recipe does not ask for that. ``offered``: the model is in a pull
+    request on the Hub, at ``url``.
+    """
 
     status: Status
     url: str = ""
     message: str = ""
     reason: str | None = None
+    hidden: bool = False
+    offered: bool = False
 
 
-def child_environment(environment: Mapping[str, str], token: str, repo: str) -> dict[str, str]:
-    """Choose what the process gets: the token, or else the means for trusted publishing to ``repo`` alone."""
-    kept = {k: v for k, v in environment.items() if (k in KEPT or k.startswith("HF_")) and k not in TOKENS}
-    kept.pop("HF_HUB_DISABLE_IMPLICIT_TOKEN", None)
-    if token:
-        kept.pop("HF_OIDC_RESOURCE", None)
-        return kept | {"HF_TOKEN": token}
-    identity = {name: environment[name] for name in IDENTITY if environment.get(name)}
-    if len(identity) == len(IDENTITY):
-        return kept | identity | {"HF_OIDC_RESOURCE": kept.get("HF_OIDC_RESOURCE") or repo}
-    return kept
-
-
-def arguments(file: Path, repo: str | None, *, private: bool | None, require_lock: bool) -> list[str]:
-    """Write the command; ``repo`` only where the recipe names none. ``-P`` keeps the folder that it runs in out."""
-    command = [sys.executable, "-P", "-m", "engine", "publish", "--events", "json"]
-    command += ["--repo", repo] if repo else []
-    command += ["--private"] if private else []
-    command += ["--require-lock"] if require_lock else []
-    return [*command, "--", str(file)]
+def arguments(file: Path, repo: str | None, *, private: bool, create_pr: bool) -> list[str]:
+    """Write the command; ``repo`` only where the recipe names none. It stops where there is no lock beside ``file``."""
+    options = ["--repo", repo] if repo else []
+    options += ["--private"] if private else []
+    options += ["--create-pr"] if create_pr else []
+    options += ["--require-lock"]
+    return command("publish", "--events", "json", *options, "--", str(file))
 
 
 def publish(
-    command: Sequence[str], environment: Mapping[str, str], work: Path, say: Callable[[str], None]
+    arguments: Sequence[str], environment: Mapping[str, str], work: Path, say: Callable[[str], None]
 ) -> Published:
     """Run the command in the folder ``work`` and tell each event but the smallest as a line."""
-    url = ""
-    with tempfile.TemporaryFile("w+b") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter, arguments as a list
-            command, cwd=work, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
-        )
-        with process:
-            for event in _events(process):
-                url = str(event["where"]) if event.get("event") == "published" else url
-                if line := _line(event):
-                    say(line)
-        errors.seek(0)
-        said = errors.read()[-LONGEST_ERROR:].decode(errors="replace").strip()
-    if process.returncode == 0:
-        return Published("made" if url else "current", url)
-    message = said or f"mergesmith ended with status {process.returncode} and said nothing"
-    return Published("failed", "", message, reason_of_text(message, process.returncode))
+    made, there = "", ""
+
+    def take(line: str) -> None:
+        nonlocal made, there
+        event = _event(line)
+        if event.get("event") == "published":
+            made = str(event["where"])
+        if told := _line(event):
+            say(told)
+            there = found[1] if (found := _THERE.match(told)) else there
+
+    ended = run_process(arguments, environment, work, take)
+    if ended.status == 0:
+        return Published("made" if made else "current", made or there)
+    return Published("failed", "", ended.error, reason_of_text(ended.error, ended.status))
 
 
-def _events(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    for line in process.stdout or ():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = {"event": "said", "text": line.decode(errors="replace").rstrip()}
-        if isinstance(event, dict):
-            yield event
+def _event(line: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) else {"event": "said", "text": line}
 
 
 def _line(event: Mapping[str, Any]) -> str | None:

@@ -5,25 +5,25 @@ So a publish that failed is made up for by whatever run comes next.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.before import look_at_target
 from bot.comment import made
-from bot.cut import COMMENT, SUMMARY, Part, characters, fitted, octets
-from bot.failures import REASONS
-from bot.markdown import macros
-from bot.overrides import overrides, set_aside
-from bot.planning import plan_outputs
-from bot.publishing import Published, arguments, child_environment, publish
+from bot.outcomes import Outcome, Report, told
+from bot.overrides import overrides
+from bot.process import to_write
+from bot.publishing import Published, arguments, publish
 from bot.recipes import recipes_among
-from bot.review import TOP, Desk, review
-from bot.run import Result, policy_at
-from bot.sticky import stick
+from bot.review import TOP, review
+from bot.run import desk_for, policy_at
 from bot.tree import tree_at
 from bot.workflow import Annotation
 from engine.findings import error, note
+from engine.plan.lock import lock_path
 from engine.plan.show.words import plural
 
 if TYPE_CHECKING:
@@ -31,25 +31,12 @@ if TYPE_CHECKING:
 
     from bot.jobs import PublishAll
     from bot.review import Review
-    from bot.run import Run
+    from bot.run import Result, Run
     from engine.hub_client import Hub
+    from engine.plan.plan import Plan
 
-ICONS = {"made": "✅", "current": "☑️", "failed": "❌", "skipped": "➖"}
-SHOWN = 10
-"""Mistakes of a recipe that a comment quotes; annotations and the summary have the place of each."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a recipe. ``reason`` is set where it failed."""
-
-    review: Review
-    published: Published
-
-    @property
-    def reason(self) -> str | None:
-        """Why it failed."""
-        return self.published.reason
+ALL_CARRY = "every target carries its plan already"
+HIDDEN = "It was private before and stays so; if that is not meant, make it public in its settings on the Hub."
 
 
 def publish_all(run: Run, job: PublishAll, pull: int | None = None) -> Result:
@@ -59,21 +46,14 @@ def publish_all(run: Run, job: PublishAll, pull: int | None = None) -> Result:
     pulls = [pull] if pull is not None else _pulls(run, job.sha)
     given = [each for number in pulls if policy.override for each in _overrides(run, number)]
     hub = run.open_hub(run.inputs.hf_token or None)
-    desk = Desk(
-        work=run.work,
-        open_hub=lambda: hub,
-        options=run.options,
-        machine=run.machine,
-        policy=policy,
-        namespace=run.inputs.namespace,
-        require_lock=run.inputs.require_lock,
-        strict=True,
-        set_aside=set_aside(policy, given),
-    )
+    desk = desk_for(run, hub, policy, given, strict=True)
     reviews = [review(tree, path, None, desk) for path in recipes_among(tree, run.recipes)]
-    targets = Counter(r.plan.repo for r in reviews if r.plan and r.plan.repo)
-    outcomes = [Outcome(r, _publish(run, hub, r, targets)) for r in reviews]
-    return _result(run, job.sha, outcomes, pulls)
+    targets = Counter(r.plan.repo.lower() for r in reviews if r.plan and r.plan.repo)
+    published = [(r, _publish(run, hub, r, targets)) for r in reviews]
+    icon, says = _verdict([each for _, each in published])
+    touched = any(each.status in {"made", "failed"} for _, each in published)
+    report = Report("publish", job.sha, icon, says, [_outcome(r, each) for r, each in published])
+    return told(run, report, pulls if touched else ())
 
 
 def _pulls(run: Run, sha: str) -> list[int]:
@@ -89,113 +69,93 @@ def _publish(run: Run, hub: Hub, r: Review, targets: Counter[str]) -> Published:
     """Publish one recipe, unless it cannot be, need not be, or names no target."""
     plan = r.plan
     if plan is None or r.file is None:
-        return Published("failed", message=_told(r), reason=r.reason)
+        return Published("failed", message=_mistakes(r), reason=r.reason)
     if plan.repo is None:
         return Published("skipped", message="It names no target.")
     url = f"{plan.endpoint}/{plan.repo}"
-    if look_at_target(hub, plan).state == "same":
-        return Published("current", url)
+    before = look_at_target(hub, plan)
+    hidden = before.private and not plan.private
+    # An interrupted publish may have left its new target private: then it is run again, to do what is left.
+    if before.state == "same" and (not hidden or r.fails(run.inputs.fail_on)):
+        return Published("current", url, hidden=hidden)
     if r.fails(run.inputs.fail_on):
-        return Published("failed", message=_told(r), reason=r.reason or "bad-recipe")
-    if targets[plan.repo] > 1:
-        message = f"{targets[plan.repo]} recipes publish to {plan.repo}; give each a target of its own"
+        return Published("failed", message=_mistakes(r), reason=r.reason or "bad-recipe")
+    rivals = targets[plan.repo.lower()]
+    if rivals > 1:
+        message = f"{rivals} recipes publish to {plan.repo}; give each a target of its own"
         return Published("failed", message=message, reason="bad-recipe")
+    return _told_where(hub, plan, _run(run, r, r.file, plan))
+
+
+def _told_where(hub: Hub, plan: Plan, done: Published) -> Published:
+    """Add where the model is now, and whether people can see it."""
+    if done.status == "failed":
+        return done
+    url = f"{plan.endpoint}/{plan.repo}"
+    offered = bool(done.url) and done.url != url
+    hidden = not (offered or plan.private) and look_at_target(hub, plan).private
+    return replace(done, url=done.url or url, hidden=hidden, offered=offered)
+
+
+def _run(run: Run, r: Review, file: Path, plan: Plan) -> Published:
+    """Let the engine publish the plan that was judged: what is not locked is pinned now."""
+    if r.new_lock is not None:
+        lock_path(file).write_text(r.new_lock, encoding="utf-8")
     named = None if plan.recipe.publish and plan.recipe.publish.repo else plan.repo
-    command = arguments(r.file, named, private=run.inputs.private, require_lock=run.inputs.require_lock)
-    environment = child_environment(run.environment, run.inputs.hf_token, plan.repo)
-    empty = run.work / f"{r.file.parent.name}.run"
-    empty.mkdir()
+    command = arguments(file, named, private=run.inputs.private, create_pr=run.inputs.create_pr)
+    environment = to_write(run.environment, run.inputs.hf_token, str(plan.repo))
     with run.log.group(f"publish {r.path}"):
-        done = publish(command, environment, empty, run.log.say)
+        done = publish(command, environment, Path(tempfile.mkdtemp(dir=run.work)), run.log.say)
         if done.message:
             run.log.say(done.message)
-    message = run.log.redact(done.message.replace(f"{r.file.parent}/", r.path.removesuffix(r.file.name)))
-    return Published(done.status, done.url or url, message, done.reason)
-
-
-def _told(r: Review) -> str:
-    return "\n".join(finding.line_for(r.path) for finding in r.findings if finding.level != "note")
-
-
-def _result(run: Run, sha: str, outcomes: Sequence[Outcome], pulls: Sequence[int]) -> Result:
-    reasons = {outcome.reason for outcome in outcomes}
-    notes: list[str] = []
-    touched = [o for o in outcomes if o.published.status in {"made", "failed"}]
-    if run.inputs.comment:
-        text = _text(run, sha, outcomes, (), COMMENT)
-        failed = [stick(run.github, n, run.marker("publish"), text, create=bool(touched)) for n in pulls if touched]
-        notes = [f"There is no comment on the pull request: {why}." for why in failed if why]
-    there = [o for o in outcomes if o.published.status in {"made", "current"} and o.review.plan]
-    outputs = plan_outputs([outcome.review for outcome in outcomes]) | {
-        "repos": "\n".join(str(o.review.plan.repo) for o in there if o.review.plan),
-        "urls": "\n".join(o.published.url for o in there),
-    }
-    run.log.say(_verdict(outcomes)[1])
-    return Result(
-        summary=_text(run, sha, outcomes, notes, SUMMARY),
-        reasons=tuple(reason for reason in REASONS if reason in reasons),
-        annotations=tuple(note for outcome in outcomes for note in _annotations(outcome)),
-        outputs=outputs,
+    return replace(
+        done, message=run.log.redact(done.message.replace(f"{file.parent}/", r.path.removesuffix(file.name)))
     )
 
 
-def _annotations(outcome: Outcome) -> list[Annotation]:
-    r, published = outcome.review, outcome.published
-    if published.status == "made":
-        made_it = note("published", f"{r.path} is published: {published.url}", "", TOP)
-        return [Annotation(r.path, made_it)]
-    if published.status != "failed":
-        return []
-    if r.fails("error") or r.plan is None:
-        return [Annotation(r.path, finding) for finding in r.findings]
-    return [Annotation(r.path, error(published.reason or "internal", published.message, "", TOP))]
+def _mistakes(r: Review) -> str:
+    return "\n".join(finding.line_for(r.path) for finding in r.findings if finding.level != "note")
 
 
-def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
-    count = Counter(outcome.published.status for outcome in outcomes)
+def _verdict(published: Sequence[Published]) -> tuple[str, str]:
+    count = Counter(each.status for each in published)
+    done = "offered as pull requests" if any(each.offered for each in published) else "published"
     if count["failed"]:
-        rest = f"; {count['made']} published" if count["made"] else ""
+        rest = f"; {count['made']} {done}" if count["made"] else ""
         return "❌", f"{plural(count['failed'], 'recipe')} could not be published{rest}. The next run tries again."
     if count["made"]:
-        return "✅", f"{plural(count['made'], 'model')} published."
-    return "☑️", "Nothing to do: every target carries its plan already." if outcomes else "There are no recipes."
+        return "✅", f"{plural(count['made'], 'model')} {done}."
+    carries = "every target carries its plan already, or is offered it" if "offered" in done else ALL_CARRY
+    return "☑️", f"Nothing to do: {carries}." if published else "There are no recipes."
 
 
-def _text(run: Run, sha: str, outcomes: Sequence[Outcome], notes: Sequence[str], limit: int) -> str:
-    """Write the comment, or the summary, by ``limit``."""
-    words = macros("published.md.j2")
-    icon, says = _verdict(outcomes)
-    doc = {"icon": icon, "verdict": says, "notes": notes, "head": sha}
-    doc |= {"head_url": run.commit_url(sha), "run_url": run.run_url}
-    loud = [outcome for outcome in outcomes if outcome.published.status in {"made", "failed"}]
-    quiet = [outcome for outcome in outcomes if outcome not in loud]
-    parts = [Part(words.opening(doc).strip())]
-    parts += [Part(words.outcome(_view(outcome)).strip(), 1) for outcome in loud]
-    parts += [Part(words.quiet([_view(outcome) for outcome in quiet]).strip(), 2)] if quiet else []
-    parts.append(Part(words.closing(doc).strip()))
-    if limit == COMMENT:
-        more = f"Some parts are left out for length: [the run's summary]({run.run_url}) has them."
-        return run.log.redact(fitted([Part(run.marker("publish")), *parts], COMMENT, characters, more))
-    return fitted(parts, limit, octets, "Some parts are left out: they are longer than a summary may be.")
+def _outcome(r: Review, published: Published) -> Outcome:
+    hidden = f" {HIDDEN}" if published.hidden else ""
+    match published.status:
+        case "made":
+            done = "offered" if published.offered else "published"
+            status = "Offered in a pull request on the Hub: merge it there." if published.offered else "Published."
+            made_it = note(done, f"{r.path} is {done}: {published.url}", "", TOP)
+            return Outcome(
+                r,
+                "✅",
+                status + hidden,
+                published.url,
+                carried=True,
+                detail=made(r.plan) if r.plan else "",
+                annotations=(Annotation(r.path, made_it),),
+            )
+        case "current":
+            status = "A pull request there offers it already." if published.offered else "It carries this plan already."
+            return Outcome(r, "☑️", status + hidden, published.url, carried=True, quiet=True)
+        case "skipped":
+            return Outcome(r, "➖", published.message, quiet=True)
+    problems = tuple(published.message.splitlines())
+    status = f"Not published ({published.reason})."
+    return Outcome(r, "❌", status, problems=problems, reason=published.reason, annotations=_mistaken(r, published))
 
 
-def _view(outcome: Outcome) -> dict[str, Any]:
-    r, published = outcome.review, outcome.published
-    status = {
-        "made": "Published.",
-        "current": "It carries this plan already.",
-        "failed": f"Not published ({published.reason}).",
-        "skipped": published.message,
-    }[published.status]
-    problems = published.message.splitlines() if published.status == "failed" else []
-    return {
-        "icon": ICONS[published.status],
-        "path": r.path[:200],
-        "repo": r.plan.repo if r.plan else None,
-        "url": published.url if published.status in {"made", "current"} else "",
-        "status": status,
-        "made": made(r.plan) if r.plan and published.status == "made" else "",
-        "problems": problems[:SHOWN],
-        "digest": r.plan.digest if r.plan else "",
-        "weights_digest": r.plan.weights_digest if r.plan else "",
-    }
+def _mistaken(r: Review, published: Published) -> tuple[Annotation, ...]:
+    if r.fails("error") or r.plan is None:
+        return tuple(Annotation(r.path, finding) for finding in r.findings)
+    return (Annotation(r.path, error(published.reason or "internal", published.message, "", TOP)),)

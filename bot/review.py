@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -14,15 +15,17 @@ from bot.recipes import lock_of as lock_file_of
 from engine.commands import plan_for_review, plan_locked
 from engine.errors import HubError, LockError, ModelError, RecipeError
 from engine.findings import Finding, Place, error, warning
-from engine.plan.lock import lock_of, lock_text
+from engine.hub_errors import ModelMissing
+from engine.plan.lock import lock_of, lock_path, lock_text
 from engine.recipe import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from bot.machine import Machine
     from bot.recipes import Change
     from bot.tree import Tree
+    from engine.commands import Planned
     from engine.hub_client import Hub
     from engine.plan.plan import Options, Plan
 
@@ -32,6 +35,7 @@ TOP = Place(1, 1)
 LEVELS = ("error", "warning", "note")
 _NAME = re.compile(r"(?!.*(--|\.\.|\.git$))[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _REASONS = {"lock-stale": "plan-changed"}
+_GONE = re.compile(r" is locked at commit [0-9a-f]{12}, which ")
 
 LockState = Literal["fits", "missing", "stale"]
 
@@ -88,21 +92,40 @@ def review(tree: Tree, path: str, change: Change | None, desk: Desk) -> Review:
         return _refused(refused, refusal.findings, "bad-recipe")
     try:
         options = _with_target(file.read_bytes(), path, desk)
-        planned = (plan_locked if desk.strict else plan_for_review)(file, desk.open_hub, options)
+        planned = _planned(file, desk, options)
+        names = _names(planned.plan, desk)
     except RecipeError as refusal:
-        return _refused(refused, _named(refusal.findings, file, path), reason_of(refusal))
+        findings = _named(refusal.findings, file, path)
+        return _refused(refused, findings, _reason(findings))
     except LockError as stale:
         return _refused(refused, _named([error("lock-stale", str(stale), "", TOP)], file, path), "plan-changed")
     except (HubError, ModelError) as trouble:
         return _refused(refused, _named([error("hub", str(trouble), "", TOP)], file, path), reason_of(trouble))
     plan = replace(planned.plan, path=path)
     lock = "fits" if planned.lock else lock
-    findings = _sorted(_judged(plan, lock, _named(plan.findings, file, path), desk))
+    findings = _sorted(_judged(plan, lock, _named(plan.findings, file, path), desk, names))
     new_lock = None if lock == "fits" else lock_text(lock_of(plan))
     return Review(path, change, plan, findings, lock, new_lock, _reason(findings), file)
 
 
-def _refused(empty: Review, findings: Iterable[Finding], reason: str) -> Review:
+def _planned(file: Path, desk: Desk, options: Options) -> Planned:
+    """Plan a recipe, as a run does or for a reader.
+
+    Where a locked commit is gone, no plan follows the lock: that is the lock's fault. A reader sees the plan at the
+    models' present commits instead, so that there is a lock to commit.
+    """
+    try:
+        return (plan_locked if desk.strict else plan_for_review)(file, desk.open_hub, options)
+    except RecipeError as refusal:
+        findings = tuple(replace(f, id="lock-stale") if _GONE.search(f.message) else f for f in refusal.findings)
+        if desk.strict or any(f.level == "error" and f.id != "lock-stale" for f in findings):
+            raise RecipeError(refusal.path, findings) from None
+    lock_path(file).unlink()
+    planned = plan_for_review(file, desk.open_hub, options)
+    return replace(planned, plan=replace(planned.plan, findings=(*findings, *planned.plan.findings)))
+
+
+def _refused(empty: Review, findings: Iterable[Finding], reason: str | None) -> Review:
     return replace(empty, findings=_sorted(findings), reason=reason)
 
 
@@ -156,7 +179,20 @@ def _with_target(text: bytes, path: str, desk: Desk) -> Options:
     return replace(desk.options, repo=f"{desk.namespace}/{name}")
 
 
-def _judged(plan: Plan, lock: LockState, findings: tuple[Finding, ...], desk: Desk) -> tuple[Finding, ...]:
+def _names(plan: Plan, desk: Desk) -> dict[str, str]:
+    """Ask the Hub what it calls the repos whose owners the policy judges."""
+    asked = [pin.repo for pin in plan.models if pin.repo] if desk.policy.allowed_owners else []
+    asked += [plan.repo] if plan.repo and desk.policy.target_namespaces else []
+    names = {}
+    for repo in asked:
+        with suppress(ModelMissing):  # a target that does not exist yet, or is private
+            names[repo] = desk.open_hub().model(repo, None).repo
+    return names
+
+
+def _judged(
+    plan: Plan, lock: LockState, findings: tuple[Finding, ...], desk: Desk, names: Mapping[str, str]
+) -> tuple[Finding, ...]:
     """Add what the engine does not judge: the lock that is asked for, the target, the machine, the policy."""
     # A run stops at such a lock, so for whoever is about to merge it this is no mere warning.
     judged = [replace(f, level="error") if f.id == "lock-stale" else f for f in findings]
@@ -169,5 +205,5 @@ def _judged(plan: Plan, lock: LockState, findings: tuple[Finding, ...], desk: De
     room = fit(plan.cost, desk.machine)
     if room.verdict != "yes":
         judged.append(warning("machine", f"the merge {room.text}", "use a larger runner to publish it", TOP))
-    breaches = policies.breaches(desk.policy, plan, locked=lock == "fits")
+    breaches = policies.breaches(desk.policy, plan, locked=lock == "fits", names=names)
     return (*judged, *desk.set_aside(plan, breaches))

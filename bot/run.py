@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from bot import policy as policies
 from bot.github import GitHubError
 from bot.markdown import part
+from bot.overrides import set_aside
 from bot.recipes import matcher
+from bot.review import Desk
 from bot.sticky import marker
 from engine.plan.plan import Options
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from bot.github import GitHub
@@ -109,3 +111,20 @@ def policy_at(github: GitHub, sha: str) -> policies.Policy:
         raise PolicyUnreadableError(f"{policies.FILE} is not a text file; expected the policy in YAML") from None
     except policies.PolicyError as mistakes:
         raise PolicyUnreadableError(str(mistakes)) from None
+
+
+def desk_for(
+    run: Run, hub: Hub, policy: policies.Policy, given: Iterable[tuple[str, str]], *, strict: bool = False
+) -> Desk:
+    """Lay out what planning takes; ``given`` are overrides, ``strict`` plans as a run does."""
+    return Desk(
+        work=run.work,
+        open_hub=lambda: hub,
+        options=run.options,
+        machine=run.machine,
+        policy=policy,
+        namespace=run.inputs.namespace,
+        require_lock=run.inputs.require_lock,
+        strict=strict,
+        set_aside=set_aside(policy, given),
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import hf_hub_download
 
+from bot.before import look_at_target
+
 ALICE = "hf_alice_token"
 README = {"README.md": "Our merges."}
 BAD = """\
@@ -128,8 +130,7 @@ def test_a_parent_moves_and_the_lock_gives_the_same_bytes(
     assert f"{row}{what} |" in issue["body"]
     assert "bob/base" not in issue["body"]
     assert ran.commands == [
-        "::warning file=recipes/tiny.lock.json,line=1,col=1,title=mergesmith%3A drift::"
-        f"bob/tune: {what}"
+        f"::warning file=recipes/tiny.lock.json,line=1,col=1,title=mergesmith%3A drift::bob/tune: {what}"
     ]
 
     ran = act("push", events.push(main), main, hf_token=ALICE)
@@ -153,12 +154,28 @@ def test_drift_is_one_issue(github, events, act, recipe, lock_in, seed, devhub, 
     assert "access is given on request only now" in issue["body"]
     devhub.store.delete_repo("bob/tune")
     ran = act("schedule", events.schedule(), main)
-    assert "it is gone, or private now; what is locked can no longer be merged" in issue["body"]
+    assert "❌ it is gone, or private now; what is locked can no longer be merged" in issue["body"]
+    assert "What is marked ❌ can no longer be merged as it was locked" in issue["body"]
+    assert "Nothing breaks by this" not in issue["body"]
     assert "2 locked parents changed" in ran.summary
     new = {"recipes/tiny.yaml": recipe}
     ran = act("schedule", events.schedule(), github.commit(new))
     assert issue["state"] == "closed"
     assert len(github.issues) == 1
+
+
+def test_drift_of_private_parents(github, events, act, recipe, lock_in, seed, devhub):
+    """A lock that was made with a token: without one, nobody knows whether the parent is still there."""
+    lock = json.loads(lock_in)
+    lock["models"][1]["private"] = True
+    main = github.commit({"recipes/tiny.yaml": recipe, "recipes/tiny.lock.json": json.dumps(lock)})
+    devhub.store.set_repo("bob/tune", private=True)
+    assert act("schedule", events.schedule(), main).commands == []
+    moved = seed("bob/tune", 3)
+    (shown,) = act("schedule", events.schedule(), main, hf_token="hf_bob_token").commands
+    assert shown.endswith(f"::bob/tune: it moved from {lock['models'][1]['commit'][:8]} to {moved[:8]}")
+    (shown,) = act("schedule", events.schedule(), main, hf_token=ALICE).commands
+    assert "bob/tune: it is gone, or private now" in shown
 
 
 @pytest.mark.usefixtures("parents")
@@ -183,6 +200,35 @@ def test_a_lock_that_was_tampered_with(github, events, act, recipe, lock_in, dev
     assert "The lock does not fit: here is one that does" in body
     assert lock_in.strip() in body
     assert "/octocat/merges/edit/change/recipes/tiny.lock.json)" in body
+
+
+@pytest.mark.usefixtures("parents")
+def test_a_lock_whose_commit_is_gone(github, events, act, recipe, lock_in, devhub):
+    wrong = json.loads(lock_in)
+    wrong["models"][1]["commit"] = "0123456789abcdef0123456789abcdef01234567"
+    files = {"recipes/tiny.yaml": recipe, "recipes/tiny.lock.json": json.dumps(wrong)}
+    main = github.commit(files)
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "plan-changed")
+    says = "title=mergesmith%3A lock-stale::bob/tune is locked at commit 0123456789ab, which "
+    (shown,) = ran.commands
+    assert shown.startswith(f"::error file=recipes/tiny.yaml,line=3,col=12,{says}")
+
+    base = github.commit(README)
+    head = github.commit(files, base)
+    number = github.open_pull(head, base)
+    ran = act("pull_request", events.pull(github, number, "opened"), head)
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "plan-changed")
+    (shown,) = ran.commands
+    assert says in shown
+    body = github.comments[number][0]["body"]
+    assert "The lock does not fit: here is one that does" in body
+    assert lock_in.strip() in body
+
+    devhub.store.delete_repo("bob/base")
+    ran = act("pull_request", events.pull(github, number, "reopened"), head)
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "bad-recipe")  # the recipe comes first
+    assert says in "".join(ran.commands)
 
 
 @pytest.mark.usefixtures("parents")
@@ -213,6 +259,67 @@ def test_permission(github, events, act, recipe):
     ran = act("push", events.push(main), main, hf_token="hf_bob_token")
     assert (ran.status, ran.outputs["failure-reason"]) == (1, "permission")
     assert "hf_bob_token" not in ran.summary + json.dumps(ran.outputs)
+
+
+@pytest.mark.usefixtures("parents")
+def test_pull_requests_on_the_hub(github, events, act, recipe, devhub, published):
+    devhub.store.create_repo("bob/tiny", "bob")
+    base = github.commit(README)
+    main = github.commit({"recipes/tiny.yaml": recipe.replace("alice/tiny", "bob/tiny")}, base)
+    number = github.open_pull(main, base)
+    github.merge_pull(number, main)
+    ran = act("push", events.push(main), main, hf_token=ALICE, create_pr="true")
+    assert (ran.status, ran.outputs["failure-reason"], ran.outputs["repos"]) == (0, "", "bob/tiny")
+    assert re.fullmatch(rf"{devhub.endpoint}/bob/tiny/discussions/\d+", ran.outputs["urls"])
+    body = github.comments[number][0]["body"]
+    assert "✅ 1 model offered as pull requests." in body
+    assert f"[`bob/tiny`]({ran.outputs['urls']})\n\nOffered in a pull request on the Hub: merge it there." in body
+    assert ran.commands[0].endswith(f"offered::recipes/tiny.yaml is offered: {ran.outputs['urls']}")
+
+    again = act("push", events.push(main), main, hf_token=ALICE, create_pr="true")
+    assert (again.status, again.outputs["urls"], again.commands) == (0, ran.outputs["urls"], [])
+    assert "☑️ Nothing to do: every target carries its plan already, or is offered it." in again.summary
+    assert "A pull request there offers it already." in again.summary
+
+
+@pytest.mark.usefixtures("parents")
+def test_what_is_published_is_what_was_judged(github, events, act, recipe, seed, monkeypatch, parents, published):
+    """A parent that moves between the plan and the merge changes nothing, even without a lock."""
+    planned = look_at_target
+
+    def look(hub, plan):
+        seed("bob/tune", 3)
+        return planned(hub, plan)
+
+    monkeypatch.setattr("bot.pushing.look_at_target", look)
+    main = github.commit({"recipes/tiny.yaml": recipe})
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, ran.outputs["repos"]) == (0, "alice/tiny")
+    lock = json.loads(published("merge.lock.json"))
+    assert [model["commit"] for model in lock["models"]] == list(parents.values())
+
+
+@pytest.mark.usefixtures("parents")
+def test_a_new_target_that_was_left_private_is_opened(github, events, act, recipe, devhub):
+    main = github.commit({"recipes/tiny.yaml": recipe})
+    devhub.inject("*settings*", status=500, times=99)
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, devhub.store.repo("alice/tiny").private) == (1, True)
+    devhub.clear_faults()
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, ran.outputs["repos"], devhub.store.repo("alice/tiny").private) == (0, "alice/tiny", False)
+    assert "stays so" not in ran.summary
+
+
+@pytest.mark.usefixtures("parents")
+def test_a_target_that_was_private_is_told_of(github, events, act, recipe, devhub):
+    devhub.store.create_repo("alice/tiny", "alice", private=True)
+    main = github.commit({"recipes/tiny.yaml": recipe})
+    hidden = "It was private before and stays so; if that is not meant, make it public in its settings on the Hub."
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, f"Published. {hidden}" in ran.summary) == (0, True)
+    ran = act("push", events.push(main), main, hf_token=ALICE)
+    assert (ran.status, f"It carries this plan already. {hidden}" in ran.summary) == (0, True)
 
 
 @pytest.mark.usefixtures("parents")
@@ -250,12 +357,22 @@ def test_policy_from_the_base(github, events, act, recipe):
     assert "the policy forbids apache-\\*" in github.comments[number][0]["body"]
     digest = json.loads(ran.outputs["plans"])["recipes"][0]["digest"]
 
+    asks = (
+        f"The policy can be set aside for this plan, by a comment `/mergesmith override {digest[:16]}` of: `octocat`."
+    )
+    assert asks in github.comments[number][0]["body"]
+    group = events.merge_group(base, head)
+    ran = act("merge_group", group, head)
+    assert (ran.status, "can be set aside" in ran.summary) == (1, False)
+
     github.say(number, "stranger", f"/mergesmith override {digest}")
     assert act("pull_request", event, head).status == 1
     github.say(number, "octocat", f"/mergesmith override {digest[:16]}")
     ran = act("pull_request", event, head)
     assert (ran.status, ran.outputs["failure-reason"]) == (0, "")
     assert "(set aside by octocat)" in ran.summary
+    assert asks not in github.comments[number][0]["body"]
+    assert act("merge_group", group, head).status == 0
 
 
 @pytest.mark.usefixtures("parents")
@@ -270,6 +387,42 @@ def test_policy_at_publishing(github, events, act, recipe):
     ran = act("push", events.push(broken), broken, hf_token=ALICE)
     assert (ran.status, ran.outputs["failure-reason"]) == (1, "policy")
     assert "`allow` is no key of the policy" in ran.summary
+
+
+@pytest.fixture
+def moved(devhub, parents):
+    """Let the Hub call a repo otherwise: it answers to the old name by sending on to the new one."""
+
+    def move(old: str, new: str) -> None:
+        commit, home = devhub.store.resolve(new, "main"), devhub.endpoint
+        for path in ("", f"/revision/{commit}"):
+            to = f"{home}/api/models/{new}{path}?blobs=true"
+            devhub.inject("*", path=f"/api/models/{old}{path}", status=307, headers={"Location": to}, times=99)
+        for name in ("config.json", "model.safetensors", "generation_config.json"):
+            to = f"{home}/{new}/resolve/{commit}/{name}"
+            path = f"/{old}/resolve/{commit}/{name}"
+            devhub.inject("*", path=path, status=307, headers={"Location": to}, times=99)
+
+    return move
+
+
+def test_a_policy_of_owners_goes_by_the_hubs_own_names(github, events, act, recipe, moved):
+    moved("trusted/base", "bob/base")
+    files = {"recipes/tiny.yaml": recipe.replace("bob/base", "trusted/base")}
+    main = github.commit(files | {".mergesmith.yml": "allowed_owners: [trusted, bob]\n"})
+    assert act("push", events.push(main), main, command="plan").status == 0
+    main = github.commit(files | {".mergesmith.yml": "allowed_owners: [trusted]\n"})
+    ran = act("push", events.push(main), main, command="plan")
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "policy")
+    assert "trusted/base belongs to bob, and the policy allows only models of trusted" in ran.log
+
+
+def test_a_policy_of_targets_goes_by_the_hubs_own_names(github, events, act, recipe, moved):
+    moved("alice/tiny", "bob/base")
+    main = github.commit({"recipes/tiny.yaml": recipe, ".mergesmith.yml": "target_namespaces: [alice]\n"})
+    ran = act("push", events.push(main), main, command="plan")
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "policy")
+    assert "the result would go to bob/base, and the policy allows only alice" in ran.log
 
 
 @pytest.mark.usefixtures("parents")
@@ -377,7 +530,7 @@ def test_settings(github, events, act):
     ran = act("push", events.push(sha), sha, command="deploy")
     assert (ran.status, ran.outputs["failure-reason"]) == (1, "settings")
     assert ran.commands == [
-        "::error title=mergesmith%3A settings::input command: 'deploy': expected 'auto', 'plan' or 'publish'"
+        "::error title=mergesmith%3A settings::input command: 'deploy': expected 'auto', 'plan', 'publish' or 'verify'"
     ]
     ran = act("push", {"ref": "x"}, sha)
     assert (ran.status, ran.outputs["failure-reason"]) == (1, "settings")

@@ -35,7 +35,9 @@ def test_the_rest(events):
     assert parse_event("workflow_dispatch", events.manual(), MAIN, HEAD) == Manual(MAIN, HEAD, "main")
     assert parse_event("schedule", events.schedule(), MAIN, HEAD) == Schedule(HEAD)
     group = events.merge_group(BASE, HEAD)
-    assert parse_event("merge_group", group, "", HEAD) == MergeGroup("checks_requested", HEAD, BASE)
+    assert parse_event("merge_group", group, "", HEAD) == MergeGroup("checks_requested", HEAD, BASE, 1)
+    group["merge_group"]["head_ref"] = "refs/heads/gh-readonly-queue/main/something-else"
+    assert parse_event("merge_group", group, "", HEAD) == MergeGroup("checks_requested", HEAD, BASE, None)
     said = events.comment(3, "/mergesmith plan", "hubot[bot]", on_pull=False)
     assert parse_event("issue_comment", said, MAIN, HEAD) == Comment(
         "created", 3, on_pull=False, body="/mergesmith plan", author="hubot[bot]", by_bot=True, sha=HEAD

@@ -60,6 +60,7 @@ def test_reason_of(error, reason):
     [
         ("a/x.lock.json: the plan changed since it was locked", 2, "plan-changed"),
         ("a/x.yaml:3:1: no method", 2, "bad-recipe"),
+        ("a/x.yaml:3:1: a/b is locked at commit 0123456789ab, which https://hub/a/b no longer has", 2, "plan-changed"),
         ("mergesmith: [Errno 28] No space left on device: 'x'", 1, "disk"),
         ("mergesmith: no token while uploading x to y at z; set HF_TOKEN", 1, "permission"),
         ("mergesmith: KeyError: 'x'", 1, "internal"),

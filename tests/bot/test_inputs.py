@@ -14,6 +14,7 @@ NAMES = [
     "github-token",
     "namespace",
     "private",
+    "create-pr",
     "fail-on",
     "comment",
     "require-lock",
@@ -80,7 +81,7 @@ def test_every_mistake_at_once():
     with pytest.raises(SettingsError) as refusal:
         read_inputs(given)
     assert str(refusal.value).splitlines() == [
-        "input command: 'deploy': expected 'auto', 'plan' or 'publish'",
+        "input command: 'deploy': expected 'auto', 'plan', 'publish' or 'verify'",
         "input recipes: '/etc/*.yaml': expected patterns of files in the repo, without `..`",
         "input namespace: 'alice/x': expected a user or an organisation, without `/`",
         "input private: 'yes': expected true or false",

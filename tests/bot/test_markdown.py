@@ -120,7 +120,7 @@ def test_addresses():
     assert part("a?b#c&d é/x") == "a%3Fb%23c%26d%20%C3%A9/x"
 
 
-@pytest.mark.parametrize("name", ["comment.md.j2", "published.md.j2", "drift.md.j2"])
+@pytest.mark.parametrize("name", ["comment.md.j2", "outcomes.md.j2", "drift.md.j2"])
 def test_every_value_in_a_template_passes_a_filter(name):
     """What is ours needs none: icons, numbers, roles."""
     ours = {"icon", "fit_icon", "level", "line", "column", "role", "last", "tick", "cell", "lock_title"}

@@ -132,7 +132,7 @@ def test_everything_that_a_policy_may_say():
         ),
         (
             "[" * 5000,
-            "1:1: not valid YAML: maximum recursion depth exceeded; check indentation, quotes and brackets",
+            "1:1: not valid YAML: nested too deeply; check indentation, quotes and brackets",
         ),
     ],
 )

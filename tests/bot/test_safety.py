@@ -100,6 +100,23 @@ def test_what_the_target_holds(github, events, act, parents, recipe, devhub):
     harmless(ran.summary)
 
 
+def test_names_of_files_at_a_target_that_is_verified(github, events, act, parents, recipe, devhub, runner):
+    main = github.commit({"recipes/a.yaml": recipe})
+    act("push", events.push(main), main, hf_token=ALICE)
+    name = "x|<img src=x onerror=y>](evil.example)\n::error::owned\n@octocat #1 `**b**`.safetensors"
+    devhub.store.commit_files("alice/tiny", {name: b"x"}, "x")
+    number = github.open_pull(main, main)
+    github.permissions["octocat"] = "write"
+    ran = act("issue_comment", events.comment(number, "/mergesmith verify", "octocat"), main)
+    assert (ran.status, ran.outputs["failure-reason"]) == (1, "verify-failed")
+    (comment,) = github.comments[number]
+    assert "a reader would take it for the model's" in comment["body"]
+    harmless(comment["body"])
+    harmless(ran.summary)
+    allowed = ("::add-mask::", "::stop-commands::", "::group::", "::endgroup::", "::error file=recipes/a.yaml,")
+    assert all(line.startswith(allowed) for line in runner.obeyed(ran.log))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
