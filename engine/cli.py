@@ -212,6 +212,11 @@ def publish(
     repo: Repo = None,
     private: Private = None,
     require_lock: Annotated[bool, typer.Option("--require-lock", help="Stop where the recipe has no lock.")] = False,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Publish as a pull request to the target.")] = False,
+    clean_staging: Annotated[
+        bool,
+        typer.Option("--clean-staging", help="Remove what unfinished publishes of other plans left at the target."),
+    ] = False,
     max_shard_size: ShardSize = "5GB",
     memory: Memory = "256MiB",
     disk: Disk = None,
@@ -222,12 +227,25 @@ def publish(
     allow_crimes: Crimes = False,
     copy_tokenizer: CopyTokenizer = True,
 ) -> None:
-    """Make a recipe's model and publish it to the Hub, in one commit."""
+    """Make a recipe's model and publish it to the Hub, in one commit.
+
+    Finished files wait on a staging branch of the target until then, so a run that was stopped goes on where it was, on
+    any machine; without a lock, from the commits that it began with, unless --clean-staging begins anew.
+    """
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
 
     options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private)
     with _reporting(events, quiet=quiet) as report:
-        commands.publish(recipe, open_hub, options, report, force=force, require_lock=require_lock)
+        commands.publish(
+            recipe,
+            open_hub,
+            options,
+            report,
+            force=force,
+            require_lock=require_lock,
+            create_pr=create_pr,
+            clean_staging=clean_staging,
+        )
 
 
 @app.command(cls=Command, short_help="Render a model's card again from its record.")
@@ -366,8 +384,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _interrupted(arguments: Sequence[str]) -> int:
-    goes_on = "; what is finished is kept, and the same command goes on from there" if "merge" in arguments[:1] else ""
-    _tell(f"mergesmith: interrupted{goes_on}")
+    goes_on = {
+        "merge": "; what is finished is kept, and the same command goes on from there",
+        "publish": "; what is uploaded waits at the target, and the same command goes on from there",
+    }
+    _tell(f"mergesmith: interrupted{goes_on.get(arguments[0] if arguments else '', '')}")
     return INTERRUPTED
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, hf_hub_url
@@ -36,7 +38,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 
 from engine import hub_errors
 from engine.errors import HubError, MergesmithError, ModelError
-from engine.hub_errors import FileMissing, ModelGated, ModelMissing, Moved, RevisionMissing, Task, at
+from engine.hub_errors import BranchMissing, FileMissing, ModelGated, ModelMissing, Moved, RevisionMissing, Task, at
 from engine.version import ENGINE
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BranchMissing",
     "Commit",
     "FileMissing",
     "Hub",
@@ -53,6 +56,7 @@ __all__ = [
     "ModelGated",
     "ModelMissing",
     "Moved",
+    "PullRequest",
     "RevisionMissing",
     "Upload",
 ]
@@ -89,7 +93,8 @@ class HubFile:
 class HubModel:
     """A repo at a commit: files sorted by name, ``card`` the README's front matter ({} if none).
 
-    ``gated`` says that access is given on request, whether or not this token has it.
+    ``repo`` is the name that it has on the Hub, which may not be the one that it was asked for by. ``gated`` says that
+    access is given on request, whether or not this token has it.
     """
 
     repo: str
@@ -113,11 +118,27 @@ class Upload:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit that was made: its page, its hash, and its pull request's page where one was asked for."""
+    """A commit that was made: its page, its hash, and its pull request's page and ref where one was asked for."""
 
     url: str
     oid: str
     pr_url: str | None
+    pr_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request; ``status`` is draft, open, closed or merged."""
+
+    num: int
+    title: str
+    status: str
+    url: str
+
+    @property
+    def ref(self) -> str:
+        """The revision that its commits lie on."""
+        return f"refs/pr/{self.num}"
 
 
 class Hub:
@@ -160,7 +181,7 @@ class Hub:
             for f in info.siblings or ()
         )
         return HubModel(
-            repo=repo,
+            repo=info.id,
             commit=info.sha,
             private=bool(info.private),
             gated=bool(info.gated),
@@ -278,14 +299,16 @@ class Hub:
         uploads: Sequence[Upload],
         files: Mapping[str, bytes | Path],
         delete: Sequence[str],
+        copies: Mapping[str, str] = MappingProxyType({}),
         message: str,
         description: str = "",
         parent_commit: str | None,
         create_pr: bool = False,
         revision: str = "main",
     ) -> Commit:
-        """Make one atomic commit on ``revision``: uploads, small files, and files to delete.
+        """Make one atomic commit on ``revision``: uploads, small files, copies, and files to delete.
 
+        ``copies`` maps the names of files to the revision that they are copied from: of LFS files no byte passes here.
         With ``parent_commit`` it is made only where the branch is still there, else ``Moved`` is raised; with
         ``create_pr`` it opens a pull request from there instead. If nothing differs, the head is returned.
         It is tried again only where the Hub surely did not take it (429, 503).
@@ -293,6 +316,7 @@ class Hub:
         operations: list[CommitOperationAdd | CommitOperationCopy | CommitOperationDelete] = [
             *(copy.copy(upload.operation) for upload in uploads),  # the client marks what it committed
             *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()),
+            *(CommitOperationCopy(name, name, src_revision=source) for name, source in copies.items()),
             *(CommitOperationDelete(path_in_repo=name, is_folder=False) for name in delete),
         ]
         info = self._call(
@@ -308,7 +332,50 @@ class Hub:
             ),
             again=_NOT_TAKEN,
         )
-        return Commit(url=str(info.commit_url), oid=info.oid, pr_url=info.pr_url)
+        return Commit(url=str(info.commit_url), oid=info.oid, pr_url=info.pr_url, pr_ref=info.pr_revision)
+
+    def branches(self, repo: str) -> dict[str, str]:
+        """Return the commit that each branch of ``repo`` is at."""
+        task = self._task(f"listing the branches of {repo}", repo, reading=True)
+        refs = self._call(task, lambda: self._api.list_repo_refs(repo))
+        return {ref.name: ref.target_commit for ref in refs.branches}
+
+    def create_branch(self, repo: str, name: str, commit: str) -> None:
+        """Create a branch at ``commit``; one that is there already stays as it is."""
+        task = self._task(f"creating the branch {name} of {repo}", repo)
+        self._call(task, lambda: self._api.create_branch(repo, branch=name, revision=commit, exist_ok=True))
+
+    def delete_branch(self, repo: str, name: str) -> None:
+        """Delete a branch; one that is gone already is no error."""
+        task = self._task(f"removing the branch {name} of {repo}", repo, name)
+        with suppress(BranchMissing):
+            self._call(task, lambda: self._api.delete_branch(repo, branch=name))
+
+    def pull_requests(self, repo: str, author: str) -> list[PullRequest]:
+        """Return the pull requests that ``author`` opened and nobody closed or merged, the newest first."""
+        task = self._task(f"listing the pull requests of {repo}", repo, reading=True)
+        found = self._call(
+            task,
+            lambda: list(self._api.get_repo_discussions(repo, author=author, discussion_type="pull_request")),
+        )
+        return [PullRequest(d.num, d.title, d.status, d.url) for d in found if d.status in {"draft", "open"}]
+
+    def open_pull_request(self, repo: str, title: str, description: str) -> PullRequest:
+        """Open a draft pull request without changes; anybody who may read ``repo`` may, and may then commit to it.
+
+        As a commit is, it is tried again only where the Hub surely did not take it.
+        """
+        made = self._call(
+            self._task(f"opening a pull request in {repo}", repo),
+            lambda: self._api.create_pull_request(repo, title=title, description=description),
+            again=_NOT_TAKEN,
+        )
+        return PullRequest(made.num, made.title, made.status, made.url)
+
+    def mark_ready(self, repo: str, num: int) -> None:
+        """Turn a draft pull request into an open one."""
+        task = self._task(f"opening the pull request {num} of {repo} for review", repo)
+        self._call(task, lambda: self._api.change_discussion_status(repo, num, new_status="open"))
 
     def _task(self, what: str, repo: str, revision: str | None = None, *, reading: bool = False) -> Task:
         return Task(what, self._endpoint, repo, revision, reading)
@@ -418,6 +485,8 @@ def _asked_wait(error: Exception) -> float | None:
 
 def _explain(error: Exception, task: Task) -> MergesmithError | None:
     """Return what ``error`` means in our own words; None for an error that is not the client's."""
+    if isinstance(error, RevisionNotFoundError) and task.revision is not None and not task.reading:
+        return hub_errors.branch_missing(task)
     return (_model_error(error, task) if task.reading else None) or _hub_error(error, task)
 
 

@@ -31,6 +31,10 @@ class Moved(HubError):  # noqa: N818
     """The branch is no longer at the parent commit that was expected (412)."""
 
 
+class BranchMissing(HubError):  # noqa: N818
+    """The repo has no such branch, where something was to be written to it."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What was being done to ``repo`` at ``revision``; ``what`` continues "while …".
@@ -87,6 +91,14 @@ def file_missing(task: Task) -> FileMissing:
     return FileMissing(
         f"not found while {task.what} at {task.endpoint};"
         f" the files are listed at {task.endpoint}/{task.repo}/tree/{task.revision}"
+    )
+
+
+def branch_missing(task: Task) -> BranchMissing:
+    """Explain a branch that is not there to be written to."""
+    return BranchMissing(
+        f"no branch {task.revision} in {task.repo} (404) {_while(task)};"
+        f" its branches are listed at {task.endpoint}/{task.repo}"
     )
 
 

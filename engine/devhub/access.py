@@ -62,6 +62,19 @@ def writable(call: Call) -> Repo:
     return repo
 
 
+def is_author(call: Call, repo: Repo, revision: str) -> bool:
+    """Tell whether ``revision`` is the ref of a pull request that the caller opened: its author may push there."""
+    num = revision.removeprefix("refs/pr/")
+    found = (row for row in call.store.discussions(repo.id) if row["isPullRequest"] and str(row["num"]) == num)
+    return call.user is not None and any(row["author"]["name"] == call.user for row in found)
+
+
+def writable_at(call: Call, revision: str) -> Repo:
+    """Return the repo that the address names, if the caller may write to it, or to this revision of it."""
+    repo = readable(call)
+    return repo if is_author(call, repo, revision) else writable(call)
+
+
 def with_files(call: Call) -> Repo:
     """Return the repo that the address names, if the caller may take its files: a gated repo asks for more."""
     repo = readable(call)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engine.devhub import discussions
-from engine.devhub.access import check_signed, commit_at, entry_at, owns, readable, sign, signed_in, writable
+from engine.devhub.access import check_signed, commit_at, entry_at, owns, readable, sign, signed_in, writable_at
 from engine.devhub.answers import Answer, as_json, bad_request, refuse, revision_missing
 from engine.devhub.blobs import LARGE, wants_lfs
 from engine.devhub.cards import problems
@@ -26,7 +26,7 @@ def preupload(call: Call) -> Answer:
 
     ``oid`` is the hash that the file has now (git's, or its content's for LFS), so that an unchanged one is skipped.
     """
-    repo = readable(call) if call.one("create_pr") else writable(call)
+    repo = readable(call) if call.one("create_pr") else writable_at(call, call.params["rev"])
     signed_in(call)
     commit = commit_at(call, repo)
     rows = []
@@ -41,10 +41,10 @@ def preupload(call: Call) -> Answer:
 def lfs_batch(call: Call) -> Answer:
     """POST /{repo}.git/info/lfs/objects/batch: the git-lfs batch API, uploads by the basic transfer.
 
-    A request for a ref needs the right to write; without one (for a pull request), to read.
+    A request for a ref needs the right to write there; without one (for a new pull request), to read.
     """
     body = call.json()
-    repo = writable(call) if "ref" in body else readable(call)
+    repo = writable_at(call, str(body["ref"]["name"])) if "ref" in body else readable(call)
     signed_in(call)
     if body.get("operation") != "upload" or "basic" not in body.get("transfers", ["basic"]):
         raise refuse(501, "the embedded Hub takes LFS uploads by the basic transfer only")
@@ -112,7 +112,7 @@ def commit(call: Call) -> Answer:
     the pull request starts from there instead. All of it happens, or nothing.
     """
     to_pr = call.one("create_pr") == "1"
-    repo = readable(call) if to_pr else writable(call)
+    repo = readable(call) if to_pr else writable_at(call, call.params["rev"])
     user = signed_in(call)
     header, *changes = _lines(call.body)
     with call.store.transaction():

@@ -6,7 +6,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.devhub.access import commit_at, readable, signed_in, writable
+from engine.devhub.access import commit_at, readable, signed_in, writable, writable_at
 from engine.devhub.answers import Answer, as_json, bad_request, refuse
 from engine.devhub.store import MAIN
 
@@ -74,8 +74,11 @@ def rename(call: Call) -> Answer:
 
 
 def set_status(call: Call) -> Answer:
-    """POST /api/models/{repo}/discussions/{num}/status ``{status: open|closed, comment?}``."""
-    repo, status = writable(call), call.json().get("status")
+    """POST /api/models/{repo}/discussions/{num}/status ``{status: open|closed, comment?}``, by its author or the owner.
+
+    Opening a draft says that it is ready.
+    """
+    repo, status = writable_at(call, f"refs/pr/{call.params['num']}"), call.json().get("status")
     if status not in {"open", "closed"}:
         raise bad_request('"status" must be "open" or "closed"')
     if _found(call, repo)["status"] == "merged":

@@ -7,7 +7,6 @@ to be ours; what makes the new model loadable comes last. Killed anywhere betwee
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ from engine.publish.assemble import file_names
 from engine.publish.lineage import RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.publish.replacing import replaced
+from engine.publish.work import CLAIM, claim
 from engine.run.files import disk_errors
 from engine.run.journal import JOURNAL, read_journal, write_atomically, write_journal
 from engine.run.shard import FinishedShard
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from engine.plan.plan import Plan, Shard
 
 WORK = ".mergesmith"
-CLAIM = "claim"
 LOADABLE = (INDEX, SINGLE)
 
 
@@ -159,13 +158,7 @@ def _hashes(out: Path, recorded: Mapping[str, str]) -> dict[str, str | None]:
 
 def _claim(work: Path, out: Path) -> int:
     """Take the folder for this process, until it ends or closes this file; ``MergeError`` where another one has it."""
-    file = os.open(work / CLAIM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        raise MergeError(f"another merge is at work in {out}; wait for it, or name another place") from None
-    return file
+    return claim(work, f"another merge is at work in {out}; wait for it, or name another place")
 
 
 def sha256_of(path: Path) -> str:

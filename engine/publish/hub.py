@@ -1,194 +1,211 @@
-"""A Hub repo as the place of a finished model: shard by shard, then one commit.
+"""A Hub repo as the place of a finished model: shard by shard to a staging place, then one commit.
 
-Nothing is created before the first shard is whole, and a repo that this run creates stays private until its last
-step. Readers see the old model, or the whole new one.
+Nothing is created before the first shard is whole, and a repo that a run creates stays private until the last step.
+Readers see the old model, or the whole new one. Killed anywhere, the next run goes on from the staging place.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import HubError, MergeError
 from engine.events import Published, Said, ShardUploaded
-from engine.publish.assemble import file_names
-from engine.publish.record import RECORD, read_record
-from engine.publish.replacing import replaced
+from engine.hub_errors import BranchMissing
+from engine.publish.committing import MAIN, Change, land
+from engine.publish.stage import Stage, pull_request_title
+from engine.publish.staging import JOURNAL, LOCK, Journal, staged_files, staging_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
 
     from engine.events import Report
-    from engine.hub_client import Hub, HubFile, HubModel, Upload
+    from engine.hub_client import Hub, PullRequest, Upload
     from engine.plan.plan import Plan, Shard
+    from engine.publish.committing import Landed
+    from engine.publish.target import Target
     from engine.run.shard import FinishedShard
 
 ATTRIBUTES = ".gitattributes"
 """The one file that a new repo has."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """The target repo as it is before the run: None for ``model`` where there is none yet."""
-
-    repo: str
-    model: HubModel | None
-    remove: tuple[str, ...]
-    published: bool
-    """Whether it carries this very plan already."""
-
-
-def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool) -> Target:
-    """Look at the target, before anything is computed.
-
-    ``MergeError`` where files there are not ours to replace, unless ``force``; ``HubError`` where the token may not
-    write there.
-    """
-    from engine.hub_client import ModelMissing  # noqa: PLC0415 - a local merge needs no Hub client
-
-    try:
-        model = hub.model(repo, None)
-    except ModelMissing:
-        hub.whoami()  # without an account nothing can be created: said now, not after the first shard
-        return Target(repo, None, (), published=False)
-    where = f"{hub.endpoint}/{repo}"
-    record = _recorded(hub, model, force=force)
-    recorded: Mapping[str, str] = {} if record is None else record["files"]
-    present = {file.name: _sha256(hub, model, file, recorded) for file in model.files if file.name != RECORD}
-    whole = all(present.get(name) == sha256 for name, sha256 in recorded.items())
-    if record is not None and whole and record["plan_digest"] == plan.digest:
-        return Target(repo, model, (), published=True)
-    if hub.can_write(repo) is False:
-        raise HubError(f"this token may not write to {where}; use one that may, or name another target with --repo")
-    new = file_names(plan)
-    leaving = replaced(present, recorded, new, where=where, force=force)
-    return Target(repo, model, tuple(name for name in leaving if name not in new), published=False)
-
-
-def _recorded(hub: Hub, model: HubModel, *, force: bool) -> Mapping[str, Any] | None:
-    """Read what an earlier merge recorded; with ``force`` a record that cannot be read counts as none."""
-    if all(file.name != RECORD for file in model.files):
-        return None
-    try:
-        return read_record(hub.read_file(model.repo, model.commit, RECORD), f"{model.repo}/{RECORD}")
-    except MergeError:
-        if not force:
-            raise
-        return None
-
-
-def _sha256(hub: Hub, model: HubModel, file: HubFile, recorded: Mapping[str, str]) -> str | None:
-    """Hash of a file's content. Git's blob ids are not sha256, so small files that the record names are read."""
-    if file.sha256 is not None or file.name not in recorded:
-        return file.sha256
-    return hashlib.sha256(hub.read_file(model.repo, model.commit, file.name)).hexdigest()
-
-
 class HubSink:
-    """Uploads each shard as it comes and deletes it here; ``finish`` makes the one commit."""
+    """Stages each shard as it comes and deletes it here; ``finish`` makes the one commit.
 
-    def __init__(self, hub: Hub, target: Target, plan: Plan, work: Path, report: Report) -> None:
+    ``stage`` is what an earlier run of this plan left. With ``create_pr`` the last commit is a pull request.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        target: Target,
+        plan: Plan,
+        work: Path,
+        report: Report,
+        *,
+        stage: Stage | None = None,
+        create_pr: bool = False,
+    ) -> None:
         self._hub, self._target, self._plan, self._report = hub, target, plan, report
+        self._stage, self._create_pr = stage, create_pr
         self.work = work
-        self._uploads: list[Upload] = []
-        self._parent = None if target.model is None else target.model.commit
-        self._created = False
+        self._where = f"{hub.endpoint}/{target.repo}"
+        self._head = "" if target.model is None else target.model.commit
+        """Where the target's main branch is known to be."""
 
-    def finished(self, shard: Shard) -> FinishedShard | None:  # noqa: ARG002 - the protocol's
-        """Shards of earlier runs are not found again here."""
-        return None
+    def finished(self, shard: Shard) -> FinishedShard | None:
+        """Give a shard that waits at the staging place."""
+        return None if self._stage is None else self._stage.journal.shards.get(shard.file)
 
     def accept(self, path: Path, finished: FinishedShard) -> None:
-        """Upload a shard, then delete it."""
-        repo = self._target.repo
-        if self._parent is None:
-            self._parent = self._create()
-        upload = self._hub.upload(repo, path, finished.file)
-        if upload.sha256 != finished.sha256:
-            raise MergeError(f"{path} changed between writing and uploading; check the disk, then run again")
+        """Stage a shard, then delete it here."""
+        stage = self._stage = self._stage or self._open()
+        try:
+            self._stage = self._send(stage, path, finished)
+        except BranchMissing as error:
+            raise HubError(
+                f"{stage.ref} of {self._where} is gone: another run of this plan has ended, or somebody removed it; "
+                "run again"
+            ) from error
         path.unlink()
-        self._uploads.append(upload)
         self._report(ShardUploaded(finished.file, finished.size))
 
-    def _create(self) -> str:
-        """Create the target, private, and return its head."""
+    def _send(self, stage: Stage, path: Path, finished: FinishedShard) -> Stage:
+        upload = self._hub.upload(self._target.repo, path, finished.file, stage.ref)
+        if upload.sha256 != finished.sha256:
+            raise MergeError(f"{path} changed between writing and uploading; check the disk, then run again")
+        journal = replace(stage.journal, shards={**stage.journal.shards, finished.file: finished})
+        return self._note(stage, journal, f"Stage {finished.file}", upload)
+
+    def _open(self) -> Stage:
+        """Make the staging place, and note at once whether the repo is new: who goes on must know."""
+        repo, target = self._target.repo, self._target
+        created = target.model is None
+        if created:
+            self._create()
+        if target.writable:
+            name = staging_name(self._plan)
+            self._hub.create_branch(repo, name, self._head)
+            stage = Stage(name, self._head, Journal(created))
+        else:
+            pull = self._hub.open_pull_request(repo, pull_request_title(self._plan), self._digests())
+            stage = Stage(pull.ref, self._hub.model(repo, pull.ref).commit, Journal(created), pull)
+        return self._note(stage, stage.journal, "Begin a journal")
+
+    def _note(self, stage: Stage, journal: Journal, message: str, *uploads: Upload) -> Stage:
+        """Commit to the staging place: the journal, with the shard that it newly lists."""
+        files = staged_files(self._plan, journal)
+        change = Change(stage.ref, stage.commit, message, journal.shards, files, uploads=uploads)
+        moved = (
+            f"another run publishes this model to {self._where}: {stage.ref} there is no longer where this run left "
+            "it; wait until that run has ended, then run again"
+        )
+        landed = land(self._hub, self._target.repo, change, moved=moved)
+        return replace(stage, commit=landed.model.commit, journal=journal)
+
+    def _create(self) -> None:
+        """Create the target, private."""
         repo = self._target.repo
         new = self._hub.create_repo(repo, private=True)
         model = self._hub.model(repo, None)
         # Where the answer was lost and the client asked again, the repo is there already, and is this run's all the
         # same: private, and empty.
-        self._created = new or (model.private and all(file.name == ATTRIBUTES for file in model.files))
-        if not self._created:
-            raise MergeError(f"{self._hub.endpoint}/{repo} was created by somebody else meanwhile; run again")
-        return model.commit
+        if not (new or (model.private and all(file.name == ATTRIBUTES for file in model.files))):
+            raise MergeError(f"{self._where} was created by somebody else meanwhile; run again")
+        self._target, self._head = replace(self._target, model=model), model.commit
 
     def finish(self, files: Mapping[str, bytes]) -> str:
-        """Commit everything at once, check what the Hub then holds, and return the model's address.
+        """Commit everything at once, and return the address of the model or of the pull request.
 
-        A repo that this run created becomes public only now; one that was there stays as private as it was.
+        A repo that was created for this becomes public only now; one that was there before stays as private as it was.
         """
-        repo = self._target.repo
-        held = self._commit(files)
-        where = f"{self._hub.endpoint}/{repo}"
-        wrong = self._wrong(held, files)
-        if wrong:
-            raise HubError(f"{where} does not hold what was sent: {', '.join(wrong)}; publish again with --force")
-        if not self._plan.private:
-            self._open_up(held, where)
-        nbytes = sum(upload.size for upload in self._uploads) + sum(len(data) for data in files.values())
-        self._report(Published(where, len(self._uploads) + len(files), nbytes))
+        stage = self._stage
+        if stage is None:
+            raise AssertionError("a plan has at least one shard, and the first one opens the staging place")
+        if stage.pull is None:
+            where = self._last(stage, files).pr_url or self._where
+        else:
+            self._propose(stage, stage.pull, files)
+            where = stage.pull.url
+        settle(self._hub, self._target, self._plan, stage, self._report)
+        nbytes = self._plan.bytes + sum(len(data) for data in files.values())
+        self._report(Published(where, len(stage.journal.shards) + len(files), nbytes))
         return where
 
-    def _open_up(self, held: HubModel, where: str) -> None:
-        if not self._created:
-            if held.private:
-                self._report(Said(f"{where} was private before and stays so; change that in {where}/settings"))
-            return
-        try:
-            self._hub.set_private(self._target.repo, False)  # noqa: FBT003 - the client's name says it
-        except HubError as error:
-            raise HubError(
-                f"{where} holds the whole model, but is still private: {error}; make it public in {where}/settings"
-            ) from error
+    def _last(self, stage: Stage, files: Mapping[str, bytes]) -> Landed:
+        """Bring everything together on the target, or in a pull request to it."""
+        shards = stage.journal.shards
+        change = Change(
+            MAIN,
+            self._head,
+            pull_request_title(self._plan) if self._create_pr else f"Merge {self._plan.title} with mergesmith",
+            shards,
+            files,
+            description=self._digests(),
+            copies=dict.fromkeys(shards, stage.commit),
+            delete=self._target.remove,
+            create_pr=self._create_pr,
+        )
+        moved = (
+            f"{self._where} changed while this model was made: {MAIN} is no longer at {self._head[:12]}. Nothing "
+            f"was published, and the finished shards wait on the branch {stage.ref}; look at what changed, then run "
+            "again"
+        )
+        return land(self._hub, self._target.repo, change, moved=moved)
 
-    def _commit(self, files: Mapping[str, bytes]) -> HubModel:
-        """Make the commit, and return what the Hub then holds there."""
-        from engine.hub_client import Moved  # noqa: PLC0415 - a local merge needs no Hub client
-
+    def _propose(self, stage: Stage, pull: PullRequest, files: Mapping[str, bytes]) -> None:
+        """Make the draft pull request whole, and open it for review."""
         repo = self._target.repo
-        try:
-            commit = self._hub.commit(
-                repo,
-                uploads=self._uploads,
-                files=files,
-                delete=self._target.remove,
-                message=f"Merge {self._plan.title} with mergesmith",
-                description=f"weights digest {self._plan.weights_digest}\nplan digest {self._plan.digest}",
-                parent_commit=self._parent,
-            )
-        except Moved:
-            raise
-        except HubError:
-            # The answer may be lost where the commit was made.
-            held = self._hub.model(repo, None)
-            if held.commit == self._parent or self._wrong(held, files):
-                raise
-            return held
-        return self._hub.model(repo, commit.oid)
+        there = {file.name for file in self._hub.model(repo, stage.commit).files}
+        change = Change(
+            stage.ref,
+            stage.commit,
+            f"Merge {self._plan.title} with mergesmith",
+            stage.journal.shards,
+            files,
+            description=self._digests(),
+            delete=tuple(name for name in (JOURNAL, LOCK, *self._target.remove) if name in there),
+        )
+        moved = f"somebody else committed to {pull.url} meanwhile; look at what changed, then run again"
+        land(self._hub, repo, change, moved=moved)
+        self._hub.mark_ready(repo, pull.num)
 
-    def _wrong(self, held: HubModel, files: Mapping[str, bytes]) -> list[str]:
-        """Names of files that are not at the Hub as they were sent."""
-        present = {file.name: file for file in held.files}
-        wrong = [u.name for u in self._uploads if u.name not in present or present[u.name].sha256 != u.sha256]
-        return wrong + [name for name, data in files.items() if name not in present or not _holds(present[name], data)]
+    def _digests(self) -> str:
+        return f"weights digest {self._plan.weights_digest}\nplan digest {self._plan.digest}"
 
 
-def _holds(file: HubFile, data: bytes) -> bool:
-    """Whether a file on the Hub has this content: by its sha256, or else by git's id of it."""
-    if file.sha256 is not None:
-        return file.sha256 == hashlib.sha256(data).hexdigest()
-    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
-    return file.blob_id == blob.hexdigest()
+def settle(hub: Hub, target: Target, plan: Plan, stage: Stage, report: Report) -> None:
+    """Do what is left once the model is there: make a new repo public, and remove the staging branch.
+
+    ``HubError`` where it cannot be made public: whoever runs again does it then.
+    """
+    where = f"{hub.endpoint}/{target.repo}"
+    if target.model is not None and target.model.private and not plan.private:
+        if stage.journal.created:
+            _make_public(hub, target.repo, where)
+        else:
+            report(Said(f"{where} was private before and stays so; change that in {where}/settings"))
+    if stage.pull is None:
+        drop(hub, target.repo, stage.ref, report)
+
+
+def _make_public(hub: Hub, repo: str, where: str) -> None:
+    try:
+        hub.set_private(repo, False)  # noqa: FBT003 - the client's name says it
+    except HubError as error:
+        raise HubError(
+            f"{where} holds the whole model, but is still private: {error}; the same command makes it public, or do "
+            f"so in {where}/settings"
+        ) from error
+
+
+def drop(hub: Hub, repo: str, branch: str, report: Report) -> bool:
+    """Remove a staging branch; where that fails, say so and return False: the model is none the worse for it."""
+    try:
+        hub.delete_branch(repo, branch)
+    except HubError as error:
+        report(Said(f"warning: the staging branch {branch} is left in {hub.endpoint}/{repo}: {error}"))
+        return False
+    return True

@@ -472,9 +472,7 @@ def test_pull_requests_open_as_drafts_and_are_listed_by_author(devhub: Server, h
     assert bob.commit(
         "alice/m", uploads=[], files={"a": b"1"}, delete=[], message="m", parent_commit=None, revision=first.ref
     ).oid == devhub.store.resolve("alice/m", "refs/pr/1")
-    with pytest.raises(
-        HubError, match=r"^not allowed \(403\) while opening the pull request 2 of alice/m for review "
-    ):
+    with pytest.raises(HubError, match=r"^not allowed \(403\) while opening the pull request 2 of alice/m for review "):
         bob.mark_ready("alice/m", 2)
 
 

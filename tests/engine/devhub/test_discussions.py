@@ -124,3 +124,44 @@ def test_lists_come_in_pages_and_can_be_filtered(devhub: Server, api: HfApi, dev
     with pytest.raises(HfHubHTTPError) as error:
         api.get_discussion_details("alice/m", 99)
     assert error.value.response.status_code == 404
+
+
+def test_the_author_of_a_pull_request_may_commit_to_it_and_open_it(devhub: Server, api: HfApi, devhub_api: Api) -> None:
+    bob = devhub_api("bob")
+    pull = bob.create_pull_request("alice/m", "Add weights")
+    assert (pull.num, pull.status, pull.git_reference) == (1, "draft", "refs/pr/1")
+    operations = [CommitOperationAdd("w.safetensors", b"weights"), CommitOperationAdd("a.txt", b"1")]
+    made = bob.create_commit("alice/m", operations, commit_message="Add them", revision="refs/pr/1")
+    assert devhub.store.resolve("alice/m", "refs/pr/1") == made.oid
+    assert bob.change_discussion_status("alice/m", 1, "open").new_status == "open"
+    assert bob.get_discussion_details("alice/m", 1).status == "open"
+    api.merge_pull_request("alice/m", 1)
+    assert sorted(api.list_repo_files("alice/m")) == [".gitattributes", "a.txt", "w.safetensors"]
+
+
+def test_nobody_else_may_commit_to_a_pull_request_but_the_owner(devhub: Server, api: HfApi, devhub_api: Api) -> None:
+    bob = devhub_api("bob")
+    propose(api, "a.txt", b"hers")
+    for revision in ("refs/pr/1", "refs/pr/2", "main", "1"):
+        for name in ("b.txt", "b.safetensors"):
+            with pytest.raises(HfHubHTTPError) as error:
+                bob.create_commit(
+                    "alice/m", [CommitOperationAdd(name, b"his")], commit_message="Meddle", revision=revision
+                )
+            assert error.value.response.status_code == 403
+    with pytest.raises(HfHubHTTPError) as error:
+        bob.change_discussion_status("alice/m", 1, "closed")
+    assert error.value.response.status_code == 403
+    num = bob.create_pull_request("alice/m", "Something").num
+    api.create_commit("alice/m", [CommitOperationAdd("c", b"c")], commit_message="Help", revision=f"refs/pr/{num}")
+
+
+def test_a_discussion_that_somebody_opened_gives_no_right_to_write(devhub: Server, api: HfApi, devhub_api: Api) -> None:
+    bob = devhub_api("bob")
+    num = bob.create_discussion("alice/m", "A question").num
+    devhub.store.set_ref("alice/m", f"refs/pr/{num}", devhub.store.resolve("alice/m", "main") or "")
+    with pytest.raises(HfHubHTTPError) as error:
+        bob.create_commit(
+            "alice/m", [CommitOperationAdd("a", b"a")], commit_message="Meddle", revision=f"refs/pr/{num}"
+        )
+    assert error.value.response.status_code == 403

@@ -1,0 +1,99 @@
+"""The target repo, looked at before anything is computed: what it holds, and what of that may be replaced."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import HubError, MergeError
+from engine.hub_errors import ModelMissing
+from engine.publish.assemble import file_names
+from engine.publish.record import RECORD, read_record
+from engine.publish.replacing import replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from engine.hub_client import Hub, HubFile, HubModel
+    from engine.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target repo as it is before the run: None for ``model`` where there is none yet."""
+
+    repo: str
+    model: HubModel | None
+    remove: tuple[str, ...]
+    published: bool
+    """Whether it carries this very plan already."""
+    writable: bool = True
+    """Whether this token may write there; otherwise it can only propose."""
+
+
+def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool, create_pr: bool = False) -> Target:
+    """Look at the target, before anything is computed.
+
+    ``MergeError`` where files there are not ours to replace, unless ``force``; ``HubError`` where the token may not
+    write there, unless all that is wanted is a pull request.
+    """
+    try:
+        model = hub.model(repo, None)
+    except ModelMissing:
+        hub.whoami()  # without an account nothing can be created: said now, not after the first shard
+        return Target(repo, None, (), published=False)
+    where = f"{hub.endpoint}/{repo}"
+    record = _recorded(hub, model, force=force)
+    recorded: Mapping[str, str] = {} if record is None else record["files"]
+    present = _present(hub, model, recorded)
+    if _is_of(record, present, plan):
+        return Target(repo, model, (), published=True)
+    writable = hub.can_write(repo) is not False
+    if not writable and not create_pr:
+        raise HubError(
+            f"this token may not write to {where}; use one that may, name another target with --repo, or propose the "
+            "model with --create-pr"
+        )
+    new = file_names(plan)
+    leaving = replaced(present, recorded, new, where=where, force=force)
+    return Target(repo, model, tuple(name for name in leaving if name not in new), published=False, writable=writable)
+
+
+def carries(hub: Hub, model: HubModel, plan: Plan) -> bool:
+    """Whether a repo at a commit holds this very plan's model, whole and unchanged."""
+    record = _recorded(hub, model, force=True)
+    return record is not None and _is_of(record, _present(hub, model, record["files"]), plan)
+
+
+def _is_of(record: Mapping[str, Any] | None, present: Mapping[str, str | None], plan: Plan) -> bool:
+    if record is None or record["plan_digest"] != plan.digest:
+        return False
+    return all(present.get(name) == sha256 for name, sha256 in record["files"].items())
+
+
+def _present(hub: Hub, model: HubModel, recorded: Mapping[str, str]) -> dict[str, str | None]:
+    """Each file but the record with its hash. Git's blob ids are none, so small files that are recorded are read."""
+    return {
+        file.name: sha256_at(hub, model, file) if file.sha256 or file.name in recorded else None
+        for file in model.files
+        if file.name != RECORD
+    }
+
+
+def sha256_at(hub: Hub, model: HubModel, file: HubFile) -> str:
+    """Hash of a file's content: the Hub knows that of LFS files, and others are small enough to be read."""
+    return file.sha256 or hashlib.sha256(hub.read_file(model.repo, model.commit, file.name)).hexdigest()
+
+
+def _recorded(hub: Hub, model: HubModel, *, force: bool) -> Mapping[str, Any] | None:
+    """Read what an earlier merge recorded; with ``force`` a record that cannot be read counts as none."""
+    if all(file.name != RECORD for file in model.files):
+        return None
+    try:
+        return read_record(hub.read_file(model.repo, model.commit, RECORD), f"{model.repo}/{RECORD}")
+    except MergeError:
+        if not force:
+            raise
+        return None
