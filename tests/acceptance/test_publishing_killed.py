@@ -144,7 +144,7 @@ def test_fifty_kills(server, home, tmp_path):
         assert staging(server) == []
         assert list(machine.temporary.iterdir()) == []
         assert shards <= set(held(server))
-        # Killed between creating the repo and noting that, nobody knows whose it is: it stays private, and that is told.
+        # Killed between creating the repo and noting that, nobody knows whose it is: it stays private, and says so.
         assert not server.store.repo(TARGET).private or "private" in machine.said.read_text()
     assert fresh >= kills * 0.35
     assert gone_on > kills // 2
