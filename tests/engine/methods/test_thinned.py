@@ -279,7 +279,8 @@ def blended(mixed, deltas, base, method, tensor="a"):
     steps = METHODS[method].steps(mixed)
     with pytest.raises(StopIteration) as stop:
         next(steps)
-    return stop.value.value(TensorChunk(0, tuple(d.flatten() for d in deltas), base.flatten(), keys)).view(base.shape)
+    own = tuple(delta.flatten().clone() for delta in deltas)  # a method may overwrite them
+    return stop.value.value(TensorChunk(0, own, base.flatten().clone(), keys)).view(base.shape)
 
 
 ROWS, WIDTH = 4000, 25
