@@ -71,7 +71,7 @@ def land(hub: Hub, repo: str, change: Change, *, moved: str) -> Landed:
     except HubError:
         # The answer may be lost where the commit was made.
         held = hub.model(repo, change.revision)
-        if change.create_pr or held.commit == change.parent or _wrong(hub, held, change):
+        if _wrong(hub, held, change):
             raise
         return Landed(held)
     held = hub.model(repo, commit.pr_ref or commit.oid)

@@ -100,7 +100,7 @@ def _stage(hub: Hub, repo: str, plan: Plan, ref: str, commit: str, pull: PullReq
 def staged_locks(hub: Hub, repo: str, *, proposed: bool) -> Iterator[tuple[str, Lock]]:
     """Give the locks that unfinished publishes to ``repo`` left there, each with the name of its staging branch.
 
-    Of our own draft pull requests too, if ``proposed``; their names are in their titles.
+    Of our own pull requests too, if ``proposed``; their names are in their titles.
     """
     try:
         branches = hub.branches(repo)
@@ -108,8 +108,8 @@ def staged_locks(hub: Hub, repo: str, *, proposed: bool) -> Iterator[tuple[str, 
         return
     places = [(name, branches[name]) for name in staging_branches(branches)]
     if proposed:
-        drafts = [pull for pull in hub.pull_requests(repo, hub.whoami()) if pull.status == "draft"]
-        places += [(PREFIX + pull.title.rpartition("(")[2].rstrip(")"), pull.ref) for pull in drafts]
+        own = hub.pull_requests(repo, hub.whoami())
+        places += [(PREFIX + pull.title.rpartition("(")[2].rstrip(")"), pull.ref) for pull in own]
     for name, revision in places:
         try:
             lock = read_staged_lock(hub.read_file(repo, revision, LOCK), f"{repo}/{LOCK}")

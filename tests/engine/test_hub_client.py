@@ -492,6 +492,14 @@ def test_a_commit_whose_answer_is_lost_is_not_sent_again(devhub: Server, hub: Hu
     assert waits == []
 
 
+def test_a_pull_request_whose_answer_is_lost_is_not_opened_again(devhub: Server, bob: Hub, waits: list[float]) -> None:
+    devhub.inject("create-discussion", drop="after")
+    with pytest.raises(HubError, match=f"^no answer while opening a pull request in alice/m at {devhub.endpoint}: "):
+        bob.open_pull_request("alice/m", "Add weights", "")
+    assert [pull.num for pull in bob.pull_requests("alice/m", "bob")] == [1]
+    assert waits == []
+
+
 def test_nothing_to_change_is_no_commit(devhub: Server, hub: Hub) -> None:
     before = head(devhub)
     made = hub.commit("alice/m", uploads=[], files={"config.json": b"{}"}, delete=[], message="m", parent_commit=before)

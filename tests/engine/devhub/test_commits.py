@@ -244,3 +244,13 @@ def test_a_card_that_the_hub_would_refuse(devhub: Server, api: HfApi) -> None:
     with pytest.raises(ValueError, match='"license" must be one of the Hub'):
         api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id="alice/m")
     assert paths(devhub) == [".gitattributes"]
+
+
+@pytest.mark.parametrize(("ref", "status"), [("main", 403), ("refs/pr/1", 403), ("refs/pr/2", 200), (None, 200)])
+def test_who_may_send_large_files_to_which_ref(devhub: Server, devhub_api: Api, ref: str | None, status: int) -> None:
+    devhub.store.create_repo("alice/m", "alice")
+    for user in ("alice", "bob"):
+        devhub_api(user).create_pull_request("alice/m", "A title")
+    batch = {"operation": "upload", "objects": [{"oid": "0" * 64, "size": 1}]} | ({"ref": {"name": ref}} if ref else {})
+    answer = post(devhub, "/alice/m.git/info/lfs/objects/batch", json.dumps(batch).encode(), "bob")
+    assert answer.status_code == status

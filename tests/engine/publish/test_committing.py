@@ -57,3 +57,23 @@ def test_what_the_hub_holds_is_compared_with_what_was_sent(server, name, beside,
     where = f"{server.endpoint}/{TARGET}{place.format(branch=staging(server)[0])}"
     assert str(caught.value) == f"{where} does not hold what was sent: {name}; {then}"
     assert server.store.repo(TARGET).private is True
+
+
+class Overtaken(Hub):
+    """A Hub whose answer to the last commit is lost, and where somebody else commits at that moment."""
+
+    store = None
+
+    def commit(self, repo, **change):
+        if change["revision"] == "main":
+            self.store.commit_files(TARGET, {"sample.png": b"png"}, "Add a picture")
+            raise HubError("no answer")
+        return super().commit(repo, **change)
+
+
+def test_somebody_elses_commit_is_not_taken_for_the_one_whose_answer_was_lost(server, monkeypatch):
+    hub = Overtaken(endpoint=server.endpoint, token=server.token("alice"))
+    monkeypatch.setattr(Overtaken, "store", server.store)
+    with pytest.raises(HubError, match=r"^no answer$"):
+        publish(Path("ties.yaml"), lambda: hub, options(server), silent)
+    assert server.store.repo(TARGET).private is True

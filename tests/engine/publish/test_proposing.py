@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from huggingface_hub import HfApi
 from targets import (
+    LINEAR,
     NAMES,
     TARGET,
     entries,
@@ -97,6 +98,14 @@ def test_a_draft_is_gone_on_with(target, tmp_path):
     assert held(target, PR) == expected(target, "ties.yaml", tmp_path)
 
 
+def test_a_staging_branch_of_those_who_may_write_is_left_to_them(target, tmp_path):
+    stop_after(target, 2)
+    before = staging(target)
+    assert resume(target, user="bob", create_pr=True) == (NAMES, [])
+    assert held(target, PR) == expected(target, "ties.yaml", tmp_path)
+    assert staging(target) == before
+
+
 def test_a_draft_keeps_the_commits_that_it_began_with(target, tmp_path):
     undisturbed = expected(target, "ties.yaml", tmp_path)
     stop_after(target, 2, user="bob", create_pr=True)
@@ -187,6 +196,8 @@ def test_a_published_plan_is_not_proposed(target):
 def test_files_that_only_main_has_by_now_are_no_error(target, tmp_path):
     """Main was replaced by a model of more files after the draft began."""
     stop_after(target, 1, user="bob", create_pr=True)
-    send(target, "linear.yaml", max_shard_size=4_000)
+    (tmp_path / "wide.yaml").write_text(LINEAR + "dtype: float32\n")
+    send(target, str(tmp_path / "wide.yaml"))
+    assert NAMES[0] not in held(target)
     assert resume(target, user="bob", create_pr=True) == (NAMES[1:], NAMES[:1])
     assert held(target, PR) == expected(target, "ties.yaml", tmp_path)

@@ -102,7 +102,10 @@ def test_another_recipe_does_not_go_on_with_it(server):
     stop_after(server, 2)
     name = staging(server)[0]
     events = []
+    server.clear_log()
     send(server, "linear.yaml", report=events.append)
+    # Nor is it planned with the other one's commits, to see whether they fit.
+    assert sum(e.route == "model-info" and "alice/one" in e.path for e in server.log) == 1
     assert events[0] == Said(
         f"{server.endpoint}/{TARGET} keeps what unfinished publishes of other plans left, on {name}; "
         "remove it with --clean-staging"

@@ -181,6 +181,15 @@ def test_a_commit_to_the_staging_branch_whose_answer_is_lost_is_found(server, tm
     assert staging(server) == []
 
 
+def test_who_writes_to_the_staging_branch_at_the_end_changes_nothing(server, tmp_path):
+    def meddle(event):
+        if isinstance(event, ShardUploaded) and event.file == NAMES[2]:
+            server.store.commit_files(TARGET, {NAMES[0]: b"other weights"}, "Meddle", staging(server)[0])
+
+    send(server, report=meddle)
+    assert held(server) == expected(server, "ties.yaml", tmp_path)
+
+
 def test_small_weights_that_the_hub_keeps_as_plain_files_are_read_to_be_compared(server, tmp_path):
     """A repo whose .gitattributes knows no safetensors: the Hub tells no sha256 of such a file."""
     server.store.create_repo(TARGET, "alice")

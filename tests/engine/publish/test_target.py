@@ -82,3 +82,11 @@ def test_who_may_not_write_learns_it_before_any_weight_is_read(server):
         "--repo, or propose the model with --create-pr"
     )
     assert server.log[-1].route == "auth-check-write"
+
+
+def test_a_published_plan_with_a_file_changed_since_is_not_taken_for_whole(server):
+    send(server)
+    server.store.commit_files(TARGET, {"README.md": b"---\nlicense: mit\n---\nmine\n"}, "By hand")
+    with pytest.raises(MergeError) as caught:
+        send(server)
+    assert str(caught.value) == in_the_way(server, "README.md")
