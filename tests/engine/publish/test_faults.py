@@ -50,7 +50,7 @@ REQUESTS = {
     ("commit", "*/main"): TO_MAIN,
 }
 """Each kind of request, and what it is called in an error."""
-UNREAD = {("lfs-put", "*"), ("commit", "*/mergesmith*"), ("commit", "*/main")}
+UNREAD = (("lfs-put", "*"), ("commit", "*/mergesmith*"), ("commit", "*/main"))
 """Of these answers the status is enough, or what they led to is looked at: cut short, they are no fault."""
 QUIET = {"401", "429"}
 """The client keeps to itself what the Hub says to ``whoami`` here."""
