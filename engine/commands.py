@@ -77,9 +77,9 @@ def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Pl
     if lock is None:
         return Planned(*build(str(path), text, open_hub, options), None)
     where = str(lock_beside(path))
-    parsed = parse(text)
-    if parsed.recipe is not None and not any(finding.level == "error" for finding in parsed.findings):
-        check_before(lock, digest(meaning(parsed.recipe)), where)
+    sound = parse(text).sound
+    if sound is not None:
+        check_before(lock, digest(meaning(sound)), where)
     plan, models = build(str(path), text, open_hub, options, lock.commits)
     if Path(where).name == LOCK:  # who makes a finished model again need not publish it to the same place
         lock = lock.model_copy(update={"plan_digest": plan.digest})
@@ -116,8 +116,11 @@ def check_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> Pla
 
 def drifts(lock: Lock, open_hub: Callable[[], Hub]) -> list[Drift]:
     """Compare every locked model on the Hub with what it is now; what changed, in the lock's order."""
-    found = (drift_of(open_hub(), pin) for pin in lock.models if pin.kind == "hub")
-    return [drift for drift in found if drift is not None]
+    pins = [pin for pin in lock.models if pin.kind == "hub"]
+    if not pins:
+        return []
+    hub = open_hub()
+    return [drift for pin in pins if (drift := drift_of(hub, pin)) is not None]
 
 
 def merge(
@@ -255,8 +258,8 @@ def verify(
     answer = f"{subject.where}: all {len(verified.record['files'])} files are what its record says"
     if not (sample or rebuild):
         return f"{answer}; to compute weights again, pass --sample N or --rebuild"
-    local = options.local and not hasattr(subject, "commit")
-    plan, models = room.plan_again(subject, verified, open_hub, replace(options, local=local, allow_crimes=True))
+    options = replace(options, local=options.local and subject.local, allow_crimes=True)
+    plan, models = room.plan_again(subject, verified, open_hub, options)
     if rebuild:
         differences = room.compare_all(subject, plan, models, report, options)
         what = f"all {len(plan.tensors)} tensors"

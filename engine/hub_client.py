@@ -8,6 +8,7 @@ Longer than our modules are, so that nothing else needs the client; its error te
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import time
 from contextlib import suppress
@@ -189,6 +190,10 @@ class Hub:
             card=info.card_data.to_dict() if info.card_data else {},  # type: ignore[no-untyped-call]
             last_modified=info.last_modified,
         )
+
+    def sha256(self, model: HubModel, file: HubFile) -> str:
+        """Hash of a file's content: the Hub knows that of LFS files, and others are small enough to be read."""
+        return file.sha256 or hashlib.sha256(self.read_file(model.repo, model.commit, file.name)).hexdigest()
 
     def title(self, repo: str, commit: str) -> str:
         """First line of a commit's message, as its author wrote it."""

@@ -55,7 +55,7 @@ def build(
         _stop_on_errors(path, findings)
         raise
     findings += more
-    if models is not None and not any(finding.level == "error" for finding in parsed.findings):
+    if models is not None and parsed.sound is not None:
         fitted, more = fit_all(parsed.recipe, parsed.places, models, options)
         findings += more
         _stop_on_errors(path, findings)

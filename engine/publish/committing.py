@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from engine.errors import HubError
 from engine.hub_errors import Moved
-from engine.publish.target import sha256_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +87,7 @@ def _wrong(hub: Hub, held: HubModel, change: Change) -> list[str]:
     """Names of files that are not at the Hub as they were sent."""
     present = {file.name: file for file in held.files}
     shards = change.shards.values()
-    wrong = [s.file for s in shards if s.file not in present or sha256_at(hub, held, present[s.file]) != s.sha256]
+    wrong = [s.file for s in shards if s.file not in present or hub.sha256(held, present[s.file]) != s.sha256]
     files = change.files.items()
     return wrong + [name for name, data in files if name not in present or not _holds(present[name], data)]
 

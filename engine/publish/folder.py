@@ -20,7 +20,7 @@ from engine.publish.lineage import RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.publish.replacing import replaced
 from engine.publish.work import CLAIM, claim
-from engine.run.files import disk_errors
+from engine.run.files import disk_errors, sha256_of
 from engine.run.journal import JOURNAL, read_journal, write_atomically, write_journal
 from engine.run.shard import FinishedShard
 
@@ -159,9 +159,3 @@ def _hashes(out: Path, recorded: Mapping[str, str]) -> dict[str, str | None]:
 def _claim(work: Path, out: Path) -> int:
     """Take the folder for this process, until it ends or closes this file; ``MergeError`` where another one has it."""
     return claim(work, f"another merge is at work in {out}; wait for it, or name another place")
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

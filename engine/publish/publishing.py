@@ -15,8 +15,6 @@ from engine.publish.work import work_folder
 from engine.run.merge import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.events import Report
     from engine.hub_client import Hub, PullRequest
     from engine.plan.models import Models
@@ -37,33 +35,19 @@ def publish_plan(
     clean_staging: bool,
 ) -> str:
     """Make a plan's model, publish it to the plan's repo, and return the address; where it is there, do nothing."""
+    repo = str(plan.repo)
     # Taken first, so that what a killed run left here goes even where nothing is left to do.
     with work_folder(f"mergesmith-{digest([hub.endpoint, plan.repo, staging_name(plan)])[:16]}") as work:
-        return _publish(plan, models, hub, options, report, work, force, create_pr, clean_staging)
-
-
-def _publish(
-    plan: Plan,
-    models: Models,
-    hub: Hub,
-    options: Options,
-    report: Report,
-    work: Path,
-    force: bool,
-    create_pr: bool,
-    clean_staging: bool,
-) -> str:
-    repo = str(plan.repo)
-    target = inspect_target(hub, repo, plan, force=force, create_pr=create_pr)
-    waiting = look(hub, target, plan, create_pr=create_pr)
-    _tell_others(hub, repo, waiting.others, report, clean=clean_staging)
-    if target.published:
-        return _published(hub, target, plan, waiting.stage, report)
-    if waiting.proposed is not None:
-        return _proposed(hub, target, plan, waiting.stage, waiting.proposed, report)
-    sink = HubSink(hub, target, plan, work, report, stage=waiting.stage, create_pr=create_pr)
-    shards = run(plan, models, sink, report, threads=options.threads, memory=options.memory)
-    return sink.finish(assemble(plan, models, shards))
+        target = inspect_target(hub, repo, plan, force=force, create_pr=create_pr)
+        waiting = look(hub, target, plan, create_pr=create_pr)
+        _tell_others(hub, repo, waiting.others, report, clean=clean_staging)
+        if target.published:
+            return _published(hub, target, plan, waiting.stage, report)
+        if waiting.proposed is not None:
+            return _proposed(hub, target, plan, waiting.stage, waiting.proposed, report)
+        sink = HubSink(hub, target, plan, work, report, stage=waiting.stage, create_pr=create_pr)
+        shards = run(plan, models, sink, report, threads=options.threads, memory=options.memory)
+        return sink.finish(assemble(plan, models, shards))
 
 
 def _published(hub: Hub, target: Target, plan: Plan, stage: Stage | None, report: Report) -> str:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from engine.plan.lock import Lock
     from engine.plan.models import Models
     from engine.plan.plan import Options, Plan
-    from engine.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def plan_staged(
 
     It has to be the same recipe, numerics, weights and layout. With ``proposed``, draft pull requests count too.
     """
-    recipe = _sound(text)
+    recipe = parse(text).sound
     repo = None if recipe is None else options.repo or (recipe.publish.repo if recipe.publish else None)
     if recipe is None or repo is None:
         return None
@@ -59,8 +58,3 @@ def plan_staged(
             )
             return Staged(plan, models, lock, told)
     return None
-
-
-def _sound(text: str) -> Recipe | None:
-    parsed = parse(text)
-    return None if any(finding.level == "error" for finding in parsed.findings) else parsed.recipe

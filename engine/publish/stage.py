@@ -20,7 +20,7 @@ from engine.publish.staging import (
     staging_branches,
     staging_name,
 )
-from engine.publish.target import carries, sha256_at
+from engine.publish.target import carries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _stage(hub: Hub, repo: str, plan: Plan, ref: str, commit: str, pull: PullReq
     confirmed = {
         name: shard
         for name, shard in journal.shards.items()
-        if name in files and sha256_at(hub, model, files[name]) == shard.sha256
+        if name in files and hub.sha256(model, files[name]) == shard.sha256
     }
     return Stage(ref, commit, Journal(journal.created, confirmed), pull)
 

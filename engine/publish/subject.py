@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Protocol
 
-from engine.errors import MergeError
-from engine.hub_errors import FileMissing
+from engine.run.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from engine.checkpoints.checkpoint import Checkpoint
@@ -22,6 +19,11 @@ class Subject(Protocol):
     @property
     def where(self) -> str:
         """How to call it."""
+        ...
+
+    @property
+    def local(self) -> bool:
+        """Whether its recipe may name folders."""
         ...
 
     @property
@@ -45,14 +47,15 @@ class Subject(Protocol):
 class FolderSubject:
     """A local folder. Every file is read to hash it."""
 
+    local = True
+
     def __init__(self, folder: Path) -> None:
         self._folder, self.where = folder, str(folder)
         self.names = frozenset(path.name for path in folder.iterdir() if path.is_file())
 
     def sha256(self, name: str) -> str:
         """Hash of a file's content."""
-        with (self._folder / name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self._folder / name)
 
     def read(self, name: str) -> bytes | None:
         """Content of a file; None where there is none of that name."""
@@ -68,27 +71,25 @@ class FolderSubject:
 class HubSubject:
     """A repo at what ``revision`` means now. The Hub knows the hash of large files; small ones are read."""
 
+    local = False
+
     def __init__(self, hub: Hub, repo: str, revision: str | None) -> None:
-        model = hub.model(repo, revision)
-        self._hub, self._repo, self.commit = hub, repo, model.commit
-        self._known: Mapping[str, str | None] = {file.name: file.sha256 for file in model.files}
-        self.where = f"{repo}@{model.commit[:12]}"
-        self.names = frozenset(self._known)
+        self._hub, self._repo = hub, repo
+        self._model = hub.model(repo, revision)
+        self._files = {file.name: file for file in self._model.files}
+        self.where = f"{repo}@{self._model.commit[:12]}"
+        self.names = frozenset(self._files)
 
     def sha256(self, name: str) -> str:
         """Hash of a file's content."""
-        known = self._known[name]
-        return known or hashlib.sha256(self._hub.read_file(self._repo, self.commit, name)).hexdigest()
+        return self._hub.sha256(self._model, self._files[name])
 
     def read(self, name: str) -> bytes | None:
         """Content of a file; None where there is none of that name."""
-        try:
-            return self._hub.read_file(self._repo, self.commit, name) if name in self.names else None
-        except FileMissing:
-            raise MergeError(f"{self.where} lists {name} and does not give it; look at the repo's page") from None
+        return self._hub.read_file(self._repo, self._model.commit, name) if name in self.names else None
 
     def checkpoint(self) -> Checkpoint:
         """Open its weights."""
         from engine.checkpoints.hub import HubCheckpoint  # noqa: PLC0415 - comparing hashes needs none of it
 
-        return HubCheckpoint(self._repo, self._hub, self._repo, None, self.commit)
+        return HubCheckpoint(self._repo, self._hub, self._repo, None, self._model.commit)

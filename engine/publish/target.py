@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from engine.hub_client import Hub, HubFile, HubModel
+    from engine.hub_client import Hub, HubModel
     from engine.plan.plan import Plan
 
 
@@ -76,15 +75,10 @@ def _is_of(record: Mapping[str, Any] | None, present: Mapping[str, str | None], 
 def _present(hub: Hub, model: HubModel, recorded: Mapping[str, str]) -> dict[str, str | None]:
     """Each file but the record with its hash. Git's blob ids are none, so small files that are recorded are read."""
     return {
-        file.name: sha256_at(hub, model, file) if file.sha256 or file.name in recorded else None
+        file.name: hub.sha256(model, file) if file.sha256 or file.name in recorded else None
         for file in model.files
         if file.name != RECORD
     }
-
-
-def sha256_at(hub: Hub, model: HubModel, file: HubFile) -> str:
-    """Hash of a file's content: the Hub knows that of LFS files, and others are small enough to be read."""
-    return file.sha256 or hashlib.sha256(hub.read_file(model.repo, model.commit, file.name)).hexdigest()
 
 
 def _recorded(hub: Hub, model: HubModel, *, force: bool) -> Mapping[str, Any] | None:

@@ -32,6 +32,11 @@ class Parsed:
     findings: tuple[Finding, ...]
     places: Places
 
+    @property
+    def sound(self) -> Recipe | None:
+        """The recipe, if it makes a merge."""
+        return None if any(finding.level == "error" for finding in self.findings) else self.recipe
+
 
 def parse(text: str) -> Parsed:
     """Read a recipe. Never raises: every mistake is a finding, all at once, each with its place."""

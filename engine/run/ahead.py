@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from engine.checkpoints.hub import CONNECTIONS
 from engine.plan.cost import FETCHED
 from engine.run.inputs import PIECE, held
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from engine.checkpoints.header import TensorInfo
     from engine.plan.plan import Input, OutputTensor
     from engine.run.inputs import Stored
-
-CONNECTIONS = 8
 
 
 @dataclass(frozen=True)

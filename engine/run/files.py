@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -39,6 +40,12 @@ def read_at(file: int, offset: int, out: memoryview) -> None:
         if count == 0:
             raise EOFError(f"the file ends at byte {offset + done}, {len(out) - done} too early")
         done += count
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

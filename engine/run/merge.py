@@ -57,8 +57,8 @@ def run(
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
     ``memory`` is the budget, in bytes, for inputs that are read ahead. Neither it nor ``threads`` nor ``chunk`` changes
-    any byte. ``MergeError`` where the disk is full, ``TensorError`` where
-    a tensor cannot be stored. An interruption waits for what the threads have begun.
+    any byte. ``MergeError`` where the disk is full, ``TensorError`` where a tensor cannot be stored. An interruption
+    waits for what the threads have begun.
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     done = []
