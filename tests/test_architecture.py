@@ -25,8 +25,9 @@ NEVER_LOADED = {
     "engine.plan": ("torch", "gradio", "huggingface_hub"),
     "engine.devhub": ("torch", "huggingface_hub"),
 }
+USES_DBOS = "engine.jobs"
 CALLS_THE_HUB = "engine.hub_client"
-READ_THE_ENVIRONMENT = ("engine.cli", "engine.hub_client", "bot.main")
+READ_THE_ENVIRONMENT = ("engine.cli", "engine.hub_client", "bot.main", "space.main", "space.local")
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,10 @@ def forbidden_imports(module: Module) -> Iterator[str]:
         for room, names in NEVER.items():
             if within(module.name, room) and any(within(found.name, name) for name in names):
                 yield f"{says}not in {room}"
-        if in_engine and module.name != CALLS_THE_HUB and within(found.name, "huggingface_hub"):
+        if in_engine and not within(module.name, CALLS_THE_HUB) and within(found.name, "huggingface_hub"):
             yield f"{says}only {CALLS_THE_HUB} may"
+        if within(found.name, "dbos") and not within(module.name, USES_DBOS):
+            yield f"{says}only {USES_DBOS} may"
         beyond = of_engine and found.name != "engine" and not within(found.name, "engine.methods")
         if within(module.name, "engine.methods") and beyond:
             yield f"{says}a method knows its contract and its siblings"
@@ -183,6 +186,10 @@ def test_the_project_is_seen() -> None:
         ("engine/a.py", "import huggingface_hub", [
             "engine.a imports huggingface_hub: only engine.hub_client may",
         ]),
+        ("engine/a.py", "def f():\n    from dbos import DBOS", [
+            "engine.a imports dbos.DBOS: only engine.jobs may",
+            "engine.a imports dbos: only engine.jobs may",
+        ]),
         ("engine/a.py", "if TYPE_CHECKING:\n    from huggingface_hub import HfApi", [
             "engine.a imports huggingface_hub.HfApi: only engine.hub_client may",
             "engine.a imports huggingface_hub: only engine.hub_client may",
@@ -224,6 +231,7 @@ def test_a_violation_is_found(tmp_path: Path, path: str, text: str, expected: li
         ("engine/plan/a.py", "def f():\n    import torch"),
         ("engine/plan/a.py", "import torchlike"),
         ("engine/run/a.py", "import torch"),
+        ("engine/jobs/a.py", "import dbos"),
         ("engine/methods/a.py", "from engine.methods import contract\nfrom engine.methods.b import c"),
         ("bot/a.py", "from engine import errors\nimport engine.recipe.text"),
     ],

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from engine import devhub
 from engine.commands import plan_for_review, publish
+from engine.demo import parents
 from engine.demo.reader import load
 from engine.demo.tasks import TASKS, score
 from engine.errors import MergeError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from engine.devhub import Server
 
-OWNER = "demo"
 MARK = ".mergesmith-demo"
 RECIPES = ("slerp", "ties", "dare_ties", "passthrough")
 STACKED = "passthrough"
@@ -56,9 +56,10 @@ def run_demo(keep: Path, threads: int) -> int:
     """Run it, leaving everything in ``keep``. Returns 0 where the table shows what it should, else 1."""
     console = Console(highlight=False)
     _prepare(keep)
-    with devhub.serve(keep / "hub", users={OWNER: "hf_demo_token"}) as server:
+    with devhub.serve(keep / "hub", users={parents.OWNER: "hf_demo_token"}) as server:
         console.print(Text(f"The embedded Hub runs at {server.endpoint}"))
-        _upload_parents(server, console)
+        for repo in parents.upload(server.store):
+            console.print(Text(f"  put {repo} there"))
         published = _publish_all(server, keep, threads, console)
         folders = {name: _download(server, repo, keep / "models" / repo.split("/")[1]) for name, repo in published}
     results = _scores(folders)
@@ -85,25 +86,12 @@ def _prepare(keep: Path) -> None:
     shutil.copytree(EXAMPLES / "recipes", keep / "recipes")
 
 
-def _parents() -> list[Path]:
-    return sorted(path for path in (EXAMPLES / "models").iterdir() if path.is_dir())
-
-
-def _upload_parents(server: Server, console: Console) -> None:
-    for folder in _parents():
-        repo = f"{OWNER}/tiny-{folder.name}"
-        server.store.create_repo(repo, OWNER)
-        files: dict[str, bytes | Path] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-        server.store.commit_files(repo, files, "Upload a tiny model")
-        console.print(Text(f"  put {repo} there"))
-
-
 def _publish_all(server: Server, keep: Path, threads: int, console: Console) -> list[tuple[str, str]]:
     """Plan and publish every recipe; returns recipe names with the repos that they went to."""
     options = Options(threads=threads, local=False, endpoint=server.endpoint)
 
     def open_hub() -> Hub:
-        return Hub(endpoint=server.endpoint, token=server.token(OWNER))
+        return Hub(endpoint=server.endpoint, token=server.token(parents.OWNER))
 
     published = []
     for name in RECIPES:
@@ -119,7 +107,7 @@ def _publish_all(server: Server, keep: Path, threads: int, console: Console) -> 
 
 def _download(server: Server, repo: str, to: Path) -> Path:
     """Fetch a published model as anybody would."""
-    hub = Hub(endpoint=server.endpoint, token=server.token(OWNER))
+    hub = Hub(endpoint=server.endpoint, token=server.token(parents.OWNER))
     model = hub.model(repo, None)
     to.mkdir(parents=True)
     for file in model.files:
@@ -130,7 +118,7 @@ def _download(server: Server, repo: str, to: Path) -> Path:
 
 def _scores(folders: Mapping[str, Path]) -> list[Result]:
     torch.set_num_threads(1)  # models this small only lose time to threads
-    models = [(folder.name, folder) for folder in _parents()]
+    models = [(folder.name, folder) for folder in parents.folders()]
     models.sort(key=lambda model: model[0] != "base")
     models += [(name, folder) for name, folder in folders.items() if name != STACKED]
     results = []

@@ -3,13 +3,16 @@
 For the demo, for tests, and for trying a webhook without an account. It is a fake: it takes its behaviour from
 the client's source and the Hub's documentation, and can share our misreadings of them. What it does not know it
 answers with 501. It holds models only, listens on 127.0.0.1 only, and speaks LFS, not Xet: clients need
-HF_HUB_DISABLE_XET=1.
+HF_HUB_DISABLE_XET=1. People sign in to apps with it as with the Hub, by OpenID Connect but without a password; that
+alone needs joserfc, which gradio[oauth] brings.
 """
 
 from __future__ import annotations
 
 from engine.devhub.faults import Exchange, Fault
+from engine.devhub.grants import App
+from engine.devhub.schema import Counts
 from engine.devhub.server import Server, run, serve
 from engine.devhub.store import Conflict, Store
 
-__all__ = ["Conflict", "Exchange", "Fault", "Server", "Store", "run", "serve"]
+__all__ = ["App", "Conflict", "Counts", "Exchange", "Fault", "Server", "Store", "run", "serve"]

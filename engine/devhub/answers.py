@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from engine.devhub.grants import Grant, Grants
     from engine.devhub.store import Store
 
 
@@ -20,7 +21,8 @@ class Call:
     """One request. ``params`` are the address's parts, unquoted; header names are in lower case.
 
     ``target`` is the path and the query as they came; ``base`` and ``files_base`` are this Hub's two addresses.
-    ``user`` is whom the token belongs to, None without one. ``upload`` holds the body, and ``body`` nothing,
+    ``user`` is whom the token belongs to, None without one; ``grant`` what it may do where an app was given it, None
+    for a user's own. ``grants`` are the apps' sign-ins. ``upload`` holds the body, and ``body`` nothing,
     where the route takes whole files; the file is the handler's to move, and deleted if it is left.
     """
 
@@ -34,6 +36,8 @@ class Call:
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     user: str | None
+    grants: Grants
+    grant: Grant | None = None
     body: bytes = b""
     upload: Upload | None = None
 

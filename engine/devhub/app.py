@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.devhub.faults import Wire
+    from engine.devhub.grants import Grants
     from engine.devhub.store import Store
 
     Scope = MutableMapping[str, Any]
@@ -35,6 +36,7 @@ class Hub:
     store: Store
     secret: bytes
     users: Mapping[str, str]
+    grants: Grants
     wire: Wire
     base: str
     files_base: str
@@ -91,6 +93,7 @@ class Hub:
             query=parse_qs(query, keep_blank_values=True),
             headers=headers,
             user=None,
+            grants=self.grants,
             body=b"" if keeps_body else await _drain(receive),
             upload=await self._receive_file(receive) if keeps_body else None,
         )
@@ -102,8 +105,10 @@ class Hub:
             if found is None:
                 return refuse(501, f"the embedded Hub has no route {call.method} {call.target}").answer, None
             # The files' own address takes no token: whoever has a signed address may use it.
-            user = None if found[0].on_files else access.user_of(call.headers.get("authorization"), self.users)
-            return found[0].handler(replace(call, user=user)), user
+            if found[0].on_files or not found[0].takes_token:
+                return found[0].handler(call), None
+            user, grant = access.caller(call.headers.get("authorization"), self.users, self.grants)
+            return found[0].handler(replace(call, user=user, grant=grant)), user
         except Refusal as refusal:
             return refusal.answer, user
         except Exception as error:  # noqa: BLE001  a server answers 500, and says what for whoever tests with it

@@ -203,11 +203,12 @@ def card_of(call: Call, commit: Commit) -> dict[str, Any]:
     return dict(json.loads(json.dumps(data, default=str)))
 
 
-def tags_of(card: Mapping[str, Any], commit: Commit) -> list[str]:
-    """Return a model's tags: the card's own, and those that the Hub derives."""
+def tags_of(card: Mapping[str, Any], commit: Commit, task: str | None) -> list[str]:
+    """Return a model's tags: the card's own, and those that the Hub derives; what it is for is one of them."""
     tags = [card["library_name"]] if isinstance(card.get("library_name"), str) else []
     tags += ["safetensors"] if any(name.endswith(".safetensors") for name in commit.files) else []
     tags += [tag for tag in _listed(card.get("tags")) if tag not in tags]
+    tags += [task] if task else []
     tags += _listed(card.get("language"))
     relation = card.get("base_model_relation")
     for base in _listed(card.get("base_model")):

@@ -6,7 +6,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.devhub.access import commit_at, readable, signed_in, writable, writable_at
+from engine.devhub.access import commit_at, readable, signed_in, speaks, writable, writable_at
 from engine.devhub.answers import Answer, as_json, bad_request, refuse
 from engine.devhub.store import MAIN
 
@@ -44,7 +44,7 @@ def details(call: Call) -> Answer:
 def create(call: Call) -> Answer:
     """POST /api/models/{repo}/discussions ``{title, description?, pullRequest?}``; a pull request starts as a draft."""
     repo, body = readable(call), call.json()
-    signed_in(call)
+    speaks(call, repo)
     title, text = str(body.get("title") or "").strip(), str(body.get("description") or "")
     if not 3 <= len(title) <= 200:
         raise bad_request("A title has 3 to 200 characters")
@@ -61,6 +61,7 @@ def create(call: Call) -> Answer:
 def comment(call: Call) -> Answer:
     """POST /api/models/{repo}/discussions/{num}/comment ``{comment}``."""
     repo, text = readable(call), str(call.json().get("comment") or "")
+    speaks(call, repo)
     if not text.strip():
         raise bad_request("A comment needs a text")
     return as_json({"newMessage": _add_event(call, repo, "comment", _message(text))})
@@ -88,7 +89,8 @@ def set_status(call: Call) -> Answer:
 
 def edit_comment(call: Call) -> Answer:
     """POST /api/models/{repo}/discussions/{num}/comment/{id}/edit ``{content}``, by its author or the repo's owner."""
-    repo, user, content = readable(call), signed_in(call), str(call.json().get("content") or "")
+    repo, content = readable(call), str(call.json().get("content") or "")
+    user = speaks(call, repo)
     with call.store.transaction():
         found = _found(call, repo)
         event = next((e for e in found["events"] if e["id"] == call.params["id"] and e["type"] == "comment"), None)

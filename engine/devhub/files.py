@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote
 
 from engine.devhub import git
-from engine.devhub.access import check_signed, commit_at, entry_at, readable, sign, with_files
+from engine.devhub.access import commit_at, entry_at, readable, with_files
 from engine.devhub.answers import Answer, as_json, bad_request, entry_missing, next_link, refuse, send_file
 from engine.devhub.models import pointer_sizes
+from engine.devhub.signed import check_signed, sign
 
 if TYPE_CHECKING:
     from engine.devhub.answers import Call

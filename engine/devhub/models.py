@@ -1,4 +1,4 @@
-"""Routes that describe models: one at a revision, and lists."""
+"""What the Hub tells of a model."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from engine.devhub import git
-from engine.devhub.access import commit_at, owns, readable
-from engine.devhub.answers import Answer, as_json, bad_request, next_link
+from engine.devhub.access import commit_at, readable
+from engine.devhub.answers import Answer, as_json, bad_request
 from engine.devhub.cards import card_of, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from engine.devhub.answers import Call
     from engine.devhub.schema import Commit, Entry, Repo
 
-MOST = 1000
-"""Models in a page."""
 _LONGEST_HEADER = 100_000_000
-_PLAIN = ("author", "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags")
-_MORE = ("disabled", "library_name", "pipeline_tag", "spaces")
+PLAIN = ("author", "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "tags")
+MORE = ("disabled", "library_name", "pipeline_tag", "spaces")
+"""Told unless a client says what it wants: together with ``PLAIN``."""
 
 
 def model_info(call: Call) -> Answer:
@@ -30,43 +29,18 @@ def model_info(call: Call) -> Answer:
     repo = readable(call)
     commit = commit_at(call, repo)
     names = call.query.get("expand", []) + call.query.get("expand[]", [])
-    names = names or [*_PLAIN, *_MORE, "cardData", "config", "siblings", "safetensors", "usedStorage"]
-    return as_json(_described(call, repo, commit, names, blobs=_is_true(call, "blobs")))
+    names = names or [*PLAIN, *MORE, "cardData", "config", "siblings", "safetensors", "usedStorage"]
+    return as_json(described(call, repo, commit, names, blobs=is_true(call, "blobs")))
 
 
-def list_models(call: Call) -> Answer:
-    """GET /api/models?search&author&filter&limit&sort&full&cardData&cursor → the newest first, page by page.
-
-    Every word of ``search`` must be in the id; every ``filter`` must be a tag.
-    """
-    most = int(call.one("limit") or MOST)
-    names = call.query.get("expand", []) or [*_PLAIN, *_MORE]
-    names += ["siblings"] if _is_true(call, "full") else []
-    names += ["cardData"] if _is_true(call, "full") or _is_true(call, "cardData") else []
-    found = [(repo, commit_at(call, repo)) for repo in call.store.repos() if _is_listed(call, repo)]
-    if call.one("sort") == "lastModified":
-        found.sort(key=lambda pair: pair[1].date, reverse=True)
-    rows = [_described(call, repo, commit, [*names, "tags"]) for repo, commit in found]
-    rows = [row for row in rows if set(call.query.get("filter", [])) <= set(row["tags"])]
-    begin = int(call.one("cursor", "0"))
-    end = begin + min(most, MOST)
-    headers = next_link(call, "/api/models", cursor=str(end)) if end < len(rows) else {}
-    return as_json(rows[begin:end], headers=headers)
-
-
-def _is_true(call: Call, name: str) -> bool:
+def is_true(call: Call, name: str) -> bool:
+    """Tell whether a query parameter is set."""
     return call.one(name).lower() in {"1", "true"}
 
 
-def _is_listed(call: Call, repo: Repo) -> bool:
-    words = call.one("search").lower().split()
-    author = call.one("author")
-    visible = not repo.private or owns(repo, call.user)
-    return visible and all(word in repo.id.lower() for word in words) and author in {"", repo.namespace}
-
-
-def _described(call: Call, repo: Repo, commit: Commit, names: Iterable[str], *, blobs: bool = False) -> dict[str, Any]:
-    card = card_of(call, commit)
+def described(call: Call, repo: Repo, commit: Commit, names: Iterable[str], *, blobs: bool = False) -> dict[str, Any]:
+    """Return what the Hub tells of a model: its id, and what is in ``names``."""
+    card, counts = card_of(call, commit), call.store.counts(repo.id)
     values: dict[str, Callable[[], object]] = {
         "author": lambda: repo.namespace,
         "baseModels": lambda: card.get("base_model"),
@@ -74,18 +48,19 @@ def _described(call: Call, repo: Repo, commit: Commit, names: Iterable[str], *, 
         "config": lambda: _config(call, commit),
         "createdAt": lambda: repo.created,
         "disabled": lambda: False,
-        "downloads": lambda: 0,
+        "downloads": lambda: counts.downloads,
         "gated": lambda: repo.gated or False,
         "lastModified": lambda: commit.date,
         "library_name": lambda: card.get("library_name"),
-        "likes": lambda: 0,
-        "pipeline_tag": lambda: card.get("pipeline_tag"),
+        "likes": lambda: counts.likes,
+        "pipeline_tag": lambda: task_of(call, card, commit),
         "private": lambda: repo.private,
         "safetensors": lambda: _parameters(call, commit),
         "sha": lambda: commit.oid,
         "siblings": lambda: [_sibling(name, entry, blobs=blobs) for name, entry in commit.files.items()],
         "spaces": list,
-        "tags": lambda: tags_of(card, commit),
+        "tags": lambda: tags_of(card, commit, task_of(call, card, commit)),
+        "trendingScore": lambda: counts.trending,
         "usedStorage": lambda: sum(entry.size for entry in commit.files.values()),
     }
     if unknown := sorted(set(names) - set(values)):
@@ -94,11 +69,19 @@ def _described(call: Call, repo: Repo, commit: Commit, names: Iterable[str], *, 
     return {"_id": repo.id, "id": repo.id, "modelId": repo.id} | {k: v for k, v in found.items() if v is not None}
 
 
+def task_of(call: Call, card: Mapping[str, Any], commit: Commit) -> str | None:
+    """Return what a model is for: what its card says, else what the Hub makes of its architecture."""
+    if isinstance(task := card.get("pipeline_tag"), str):
+        return task
+    architectures = (_config(call, commit) or {}).get("architectures") or ()
+    return "text-generation" if any(str(name).endswith("ForCausalLM") for name in architectures) else None
+
+
 def _sibling(name: str, entry: Entry, *, blobs: bool) -> dict[str, Any]:
     if not blobs:
         return {"rfilename": name}
-    described = {"rfilename": name, "size": entry.size, "blobId": entry.oid}
-    return described | ({"lfs": {"sha256": entry.sha256, **pointer_sizes(entry)}} if entry.lfs else {})
+    told = {"rfilename": name, "size": entry.size, "blobId": entry.oid}
+    return told | ({"lfs": {"sha256": entry.sha256, **pointer_sizes(entry)}} if entry.lfs else {})
 
 
 def pointer_sizes(entry: Entry) -> dict[str, int]:

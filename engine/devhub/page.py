@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from engine.devhub.access import commit_at, owns, readable
+from engine.devhub.access import commit_at, readable, sees
 from engine.devhub.answers import Answer
 
 if TYPE_CHECKING:
@@ -21,20 +22,34 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 1rem; border: 1px
 table { border-collapse: collapse; width: 100% }
 td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8883; overflow-wrap: anywhere }
 """
-_NO_SCRIPT = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 _SHOWN = 50
 """Commits on a page."""
 
 
 def home(call: Call) -> Answer:
     """GET /: the repos that the caller may see."""
-    seen = [repo for repo in call.store.repos() if not repo.private or owns(repo, call.user)]
-    rows = [[f'<a href="/{quote(repo.id)}">{escape(repo.id)}</a>', escape(repo.created[:10])] for repo in seen]
-    return _page("Embedded Hub", f"<h1>Embedded Hub</h1>{_table(rows)}")
+    return html_page("Embedded Hub", f"<h1>Embedded Hub</h1>{_repos(call)}")
+
+
+def profile(call: Call) -> Answer:
+    """GET /{user}: the user's or organisation's repos that the caller may see."""
+    name = call.params["user"]
+    if name not in call.store.users() and not call.store.members(name):
+        return html_page("Not found", "<h1>No such user</h1>", 404)
+    return html_page(name, f'<h1>{escape(name)}</h1>{_repos(call, name)}<p><a href="/">all repos</a></p>')
+
+
+def avatar(call: Call) -> Answer:
+    """GET /avatars/{user}.svg: the name's first letter on a colour of its own."""
+    name = call.params["user"]
+    hue = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 360
+    letter = (
+        f'<text x="32" y="43" text-anchor="middle" font-family="sans-serif" font-size="32">{escape(name[0])}</text>'
+    )
+    square = f'<rect width="64" height="64" fill="hsl({hue} 60% 75%)"/>'
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">{square}{letter}</svg>'
+    return Answer(200, {"Content-Type": "image/svg+xml", "Content-Security-Policy": _POLICY}, text.encode())
 
 
 def repo_page(call: Call) -> Answer:
@@ -53,7 +68,7 @@ def repo_page(call: Call) -> Answer:
         for c in call.store.history(repo.id, commit.oid)[:_SHOWN]
     ]
     state = ", ".join(["private" if repo.private else "public", *(["gated"] if repo.gated else [])])
-    return _page(
+    return html_page(
         repo.id,
         f'<h1>{escape(repo.id)}</h1><p>{state}, at <code>{commit.oid}</code> · <a href="/">all repos</a></p>'
         f"<pre>{escape(card)}</pre><h2>Files</h2>{_table(files)}<h2>History</h2>{_table(history)}",
@@ -65,7 +80,7 @@ def discussion_page(call: Call) -> Answer:
     repo = readable(call)
     found = [row for row in call.store.discussions(repo.id) if str(row["num"]) == call.params["num"]]
     if not found:
-        return _page("Not found", "<h1>No such discussion</h1>", 404)
+        return html_page("Not found", "<h1>No such discussion</h1>", 404)
     title = f"{found[0]['title']} #{found[0]['num']}"
     texts = [
         f"<pre>{escape(event['data']['latest']['raw'])}</pre>"
@@ -74,13 +89,26 @@ def discussion_page(call: Call) -> Answer:
         for event in found[0]["events"]
     ]
     back = f'<p>{escape(found[0]["status"])} in <a href="/{quote(repo.id)}">{escape(repo.id)}</a></p>'
-    return _page(title, f"<h1>{escape(title)}</h1>{back}{''.join(texts)}")
+    return html_page(title, f"<h1>{escape(title)}</h1>{back}{''.join(texts)}")
 
 
-def _page(title: str, content: str, status: int = 200) -> Answer:
+def html_page(title: str, content: str, status: int = 200, *, style: str = "", forms_to: str = "'none'") -> Answer:
+    """Return a page around ``content``, which is HTML already; its forms may lead to ``forms_to`` only."""
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
     view = '<meta name="viewport" content="width=device-width">'
-    return Answer(status, _NO_SCRIPT, f"{head}{view}<style>{_STYLE}</style><main>{content}</main></html>".encode())
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": f"{_POLICY}; form-action {forms_to}",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    body = f"{head}{view}<style>{_STYLE}{style}</style><main>{content}</main></html>"
+    return Answer(status, headers, body.encode())
+
+
+def _repos(call: Call, namespace: str | None = None) -> str:
+    seen = [repo for repo in call.store.repos() if sees(call, repo) and namespace in {None, repo.namespace}]
+    return _table([f'<a href="/{quote(repo.id)}">{escape(repo.id)}</a>', escape(repo.created[:10])] for repo in seen)
 
 
 def _table(rows: Iterable[list[str]]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.devhub.access import owns, signed_in, with_files, writable
+from engine.devhub.access import MANAGE, lets, may_create, owns, sees, signed_in, with_files, writable
 from engine.devhub.answers import Answer, as_json, bad_request, refuse, repo_missing
 from engine.devhub.store import Conflict
 
 if TYPE_CHECKING:
     from engine.devhub.answers import Call
+    from engine.devhub.grants import Grant
 
 _NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][A-Za-z0-9._-]{0,95}(?<![-.])(?<!\.git)")
 
@@ -18,21 +20,23 @@ _NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][A-Za-z0-9._-]{0,95}(?<![-.])(?<!
 def whoami(call: Call) -> Answer:
     """GET /api/whoami-v2."""
     user = signed_in(call)
-    token = {"displayName": "devhub", "role": "write"}
-    auth = {"type": "access_token", "accessToken": token}
-    account = {"type": "user", "id": user, "name": user, "fullname": user, "isPro": False, "orgs": [], "auth": auth}
-    return as_json(account)
+    orgs = [
+        {"type": "org", "id": org, "name": org, "fullname": org, "roleInOrg": role}
+        for org, role in call.store.orgs(user).items()
+    ]
+    account = {"type": "user", "id": user, "name": user, "fullname": user, "isPro": False, "orgs": orgs}
+    return as_json({**account, "auth": _auth(call.grant)})
 
 
 def create(call: Call) -> Answer:
     """POST /api/repos/create ``{name, organization?, type?, visibility?|private?}`` → ``{url, id}``; 409 if there."""
     body, user = call.json(), signed_in(call)
     repo = _named(body, user)
-    if repo.split("/")[0] != user:
-        raise refuse(403, f'You don\'t have the rights to create a model under the namespace "{repo.split("/")[0]}"')
+    may_create(call, repo.split("/")[0])
     url = f"{call.base}/{repo}"
     try:
-        call.store.create_repo(repo, user, private=_is_private(body) is True)
+        client = call.grant.client if call.grant else None
+        call.store.create_repo(repo, user, private=_is_private(body) is True, client=client)
     except Conflict:
         return as_json({"error": "You already created this model repo", "url": url}, 409)
     return as_json({"url": url, "name": repo, "id": repo})
@@ -42,9 +46,9 @@ def delete(call: Call) -> Answer:
     """DELETE /api/repos/delete ``{name, organization?, type?}``."""
     body, user = call.json(), signed_in(call)
     repo = call.store.repo(_named(body, user))
-    if repo is None or (repo.private and not owns(repo, user)):
+    if repo is None or not sees(call, repo):
         raise repo_missing(call)
-    if not owns(repo, user):
+    if not owns(call, repo) or not lets(call, repo, MANAGE):
         raise refuse(403, f"You don't have the rights to delete {repo.id}")
     call.store.delete_repo(repo.id)
     return as_json({})
@@ -84,6 +88,13 @@ def grant(call: Call) -> Answer:
         raise bad_request("The user already has access")
     call.store.allow(repo.id, user)
     return as_json({})
+
+
+def _auth(grant: Grant | None) -> dict[str, Any]:
+    if grant is None:
+        return {"type": "access_token", "accessToken": {"displayName": "devhub", "role": "write"}}
+    expires = datetime.fromtimestamp(grant.expires, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {"type": "app_token_as_user", "expiresAt": expires}
 
 
 def _named(body: dict[str, Any], user: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from engine.devhub import cards, commits, discussions, files, models, page, refs, repos
+from engine.devhub import cards, commits, discussions, files, models, openid, page, refs, repos, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ class Route:
 
     ``{repo}`` is one part or two: old repos have no namespace, so a client may ask for one, which is not here.
     On the files' own address only routes with ``on_files`` answer, and those nowhere else. With ``keeps_body``
-    the body goes to a file.
+    the body goes to a file. Without ``takes_token`` the handler reads the Authorization header itself.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Route:
     handler: Callable[[Call], Answer]
     on_files: bool = False
     keeps_body: bool = False
+    takes_token: bool = True
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parts of a quoted path, unquoted; None if this is another route's."""
@@ -58,7 +59,7 @@ ROUTES = (
     Route("validate-yaml", "POST", "/api/validate-yaml", cards.validate),
     Route("create-repo", "POST", "/api/repos/create", repos.create),
     Route("delete-repo", "DELETE", "/api/repos/delete", repos.delete),
-    Route("list-models", "GET", "/api/models", models.list_models),
+    Route("list-models", "GET", "/api/models", search.list_models),
     Route("settings", "PUT", f"{_M}/settings", repos.settings),
     Route("auth-check", "GET", f"{_M}/auth-check", repos.auth_check),
     Route("auth-check-write", "GET", f"{_M}/auth-check/write", repos.auth_check_write),
@@ -92,11 +93,20 @@ ROUTES = (
     Route("contents", "GET", "/contents/{sha256}", files.contents, on_files=True),
     Route("contents", "HEAD", "/contents/{sha256}", files.contents, on_files=True),
     Route("lfs-put", "PUT", "/uploads/{repo}/{sha256}", commits.lfs_put, on_files=True, keeps_body=True),
+    Route("openid-configuration", "GET", "/.well-known/openid-configuration", openid.configuration),
+    Route("oauth-keys", "GET", "/oauth/jwks", openid.keys),
+    Route("authorize", "GET", "/oauth/authorize", openid.authorize),
+    Route("decide", "POST", "/oauth/authorize", openid.decide),
+    Route("token", "POST", "/oauth/token", openid.token, takes_token=False),
+    Route("userinfo", "GET", "/oauth/userinfo", openid.userinfo),
+    Route("userinfo", "POST", "/oauth/userinfo", openid.userinfo),
+    Route("avatar", "GET", "/avatars/{user}.svg", page.avatar),
     Route("home", "GET", "/", page.home),
     Route("discussion-page", "GET", "/{model}/discussions/{num}", page.discussion_page),
     Route("tree-page", "GET", "/{model}/tree/{rev}", page.repo_page),
     Route("commit-page", "GET", "/{model}/commit/{rev}", page.repo_page),
     Route("repo-page", "GET", "/{model}", page.repo_page),
+    Route("profile", "GET", "/{user}", page.profile),
 )
 """Tried in this order: what is longer stands before what is shorter."""
 

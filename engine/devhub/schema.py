@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS members (org TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (org, user));
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS repos (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, private INTEGER NOT NULL, gated TEXT NOT NULL,
     created TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS access (
     repo TEXT NOT NULL REFERENCES repos ON DELETE CASCADE, user TEXT NOT NULL, PRIMARY KEY (repo, user));
+CREATE TABLE IF NOT EXISTS creators (repo TEXT PRIMARY KEY REFERENCES repos ON DELETE CASCADE, client TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS counts (
+    repo TEXT PRIMARY KEY REFERENCES repos ON DELETE CASCADE, downloads INTEGER NOT NULL, likes INTEGER NOT NULL,
+    trending INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS commits (
     repo TEXT NOT NULL REFERENCES repos ON DELETE CASCADE, oid TEXT NOT NULL, parent TEXT, author TEXT NOT NULL,
     title TEXT NOT NULL, body TEXT NOT NULL, date TEXT NOT NULL, files TEXT NOT NULL, PRIMARY KEY (repo, oid));
@@ -50,6 +55,15 @@ class Repo:
     def namespace(self) -> str:
         """The part of the id before the slash."""
         return self.id.split("/", maxsplit=1)[0]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How liked a repo is, as the Hub counts it. Here it is what a test says: nothing adds to it."""
+
+    downloads: int = 0
+    likes: int = 0
+    trending: int = 0
 
 
 @dataclass(frozen=True)

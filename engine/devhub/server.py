@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +15,11 @@ import uvicorn
 
 from engine.devhub.app import Hub
 from engine.devhub.faults import Exchange, Fault, Wire
+from engine.devhub.grants import App, Grants
 from engine.devhub.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -72,10 +74,18 @@ class Server:
 
 
 @contextmanager
-def serve(root: Path, *, port: int = 0, users: Mapping[str, str] | None = None) -> Iterator[Server]:
+def serve(
+    root: Path,
+    *,
+    port: int = 0,
+    users: Mapping[str, str] | None = None,
+    apps: Mapping[str, App] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Server]:
     """Serve the Hub that lies in ``root`` (made if absent) on 127.0.0.1 until the block ends.
 
     ``users`` (token by name) join those whom ``root`` knows; if there are none at all, ``demo`` gets a token.
+    ``apps`` (by their client id) are those that people may sign in to; ``clock`` tells when that expires.
     Port 0 lets the system choose. Contents have an address of their own, on another port that the system
     chooses, as the real Hub's are on another host. Raises ``OSError`` if the port is taken.
     """
@@ -86,7 +96,8 @@ def serve(root: Path, *, port: int = 0, users: Mapping[str, str] | None = None) 
         store.add_user(name, token)
     uvicorn_server = _Uvicorn()
     files_port = sockets[1].getsockname()[1]
-    hub = Hub(store, store.secret(), store.users(), wire, base, files_base, files_port, uvicorn_server.cut)
+    grants = Grants(apps or {}, clock)
+    hub = Hub(store, store.secret(), store.users(), grants, wire, base, files_base, files_port, uvicorn_server.cut)
     uvicorn_server.config.app = hub
     thread = threading.Thread(target=uvicorn_server.run, args=(sockets,), daemon=True, name="devhub")
     thread.start()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.devhub import git, schema
 from engine.devhub.blobs import ATTRIBUTES, Blobs
-from engine.devhub.schema import Commit, Entry, Repo
+from engine.devhub.schema import Commit, Counts, Entry, Repo
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,6 +74,22 @@ class Store:
         with self.transaction() as database:
             database.execute("INSERT OR REPLACE INTO users VALUES (?, ?)", (name, token))
 
+    def add_org(self, org: str, members: Mapping[str, str]) -> None:
+        """Add an organisation, or members to one: each user's role, "admin", "write", "contributor" or "read"."""
+        with self.transaction() as database:
+            for user, role in members.items():
+                database.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", (org, user, role))
+
+    def members(self, org: str) -> dict[str, str]:
+        """Return every member's role in an organisation; {} if there is no such one."""
+        rows = self._rows("SELECT user, role FROM members WHERE org = ? ORDER BY user", org)
+        return {row["user"]: row["role"] for row in rows}
+
+    def orgs(self, user: str) -> dict[str, str]:
+        """Return a user's role in each organisation."""
+        rows = self._rows("SELECT org, role FROM members WHERE user = ? ORDER BY org", user)
+        return {row["org"]: row["role"] for row in rows}
+
     def secret(self) -> bytes:
         """Return the key that addresses of contents are signed with; it outlives a restart."""
         with self.transaction() as database:
@@ -82,13 +98,20 @@ class Store:
 
     # repos
 
-    def create_repo(self, repo: str, owner: str, private: bool = False, gated: bool = False) -> Commit:
-        """Create a repo that holds a .gitattributes, as on the Hub. Raises ``Conflict`` if it is there."""
+    def create_repo(
+        self, repo: str, owner: str, private: bool = False, gated: bool = False, client: str | None = None
+    ) -> Commit:
+        """Create a repo that holds a .gitattributes, as on the Hub. Raises ``Conflict`` if it is there.
+
+        ``client`` is the app that creates it for its owner.
+        """
         with self.transaction() as database:
             if self.repo(repo) is not None:
                 raise Conflict(repo)
             row = (repo, owner, private, "manual" if gated else "", _text(self._now()))
             database.execute("INSERT INTO repos VALUES (?, ?, ?, ?, ?)", row)
+            if client is not None:
+                database.execute("INSERT INTO creators VALUES (?, ?)", (repo, client))
             files = {".gitattributes": self.blobs.regular_entry(self.blobs.add(ATTRIBUTES))}
             return self.add_commit(repo, MAIN, files, owner, "initial commit")
 
@@ -108,6 +131,22 @@ class Store:
                 database.execute("UPDATE repos SET private = ? WHERE id = ?", (private, repo))
             if gated is not None:
                 database.execute("UPDATE repos SET gated = ? WHERE id = ?", (gated, repo))
+
+    def creator(self, repo: str) -> str | None:
+        """Return the app that created a repo; None if none did."""
+        rows = self._rows("SELECT client FROM creators WHERE repo = ?", repo)
+        return str(rows[0]["client"]) if rows else None
+
+    def set_counts(self, repo: str, counts: Counts) -> None:
+        """Say how liked a repo is: for tests of searching."""
+        row = (repo, counts.downloads, counts.likes, counts.trending)
+        with self.transaction() as database:
+            database.execute("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)", row)
+
+    def counts(self, repo: str) -> Counts:
+        """Return how liked a repo is: zeros unless somebody said more."""
+        rows = self._rows("SELECT downloads, likes, trending FROM counts WHERE repo = ?", repo)
+        return Counts(*rows[0]) if rows else Counts()
 
     def delete_repo(self, repo: str) -> None:
         """Delete a repo with its history; contents stay on disk."""

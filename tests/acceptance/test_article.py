@@ -23,6 +23,7 @@ from engine.hub_client import Hub
 from engine.plan.plan import Options
 from engine.run.streams import bernoulli, stream_key
 
+ARTICLE = Path(__file__).parents[2] / "examples" / "article"
 RECIPES = Path(__file__).parent / "recipes"
 SHAPE = families.Shape(layers=32)
 MISTRAL = "mistralai/Mistral-7B-v0.1"
@@ -55,7 +56,8 @@ def hub(devhub, models, tmp_path):
 def published(hub, recipe: str, tmp_path: Path):
     """Plan and publish a recipe with nothing but the endpoint changed; returns plan, folder, tensors."""
     path = tmp_path / f"{recipe}.yaml"
-    path.write_bytes((RECIPES / f"{recipe}.yaml").read_bytes())
+    folder = ARTICLE if (ARTICLE / f"{recipe}.yaml").is_file() else RECIPES
+    path.write_bytes((folder / f"{recipe}.yaml").read_bytes())
     options = Options(local=False, repo=f"alice/{recipe}", endpoint=hub.endpoint)
 
     def open_hub() -> Hub:
@@ -196,6 +198,6 @@ def test_card_and_lineage(hub, tmp_path):
     for pin in plan.models:
         assert pin.commit is not None
         assert f"{hub.endpoint}/{pin.repo}/tree/{pin.commit}" in card.text
-    assert (RECIPES / "neuralpipe-7b-ties.yaml").read_text() in card.text
-    assert (folder / "mergekit_config.yml").read_bytes() == (RECIPES / "neuralpipe-7b-ties.yaml").read_bytes()
+    assert (ARTICLE / "neuralpipe-7b-ties.yaml").read_text() in card.text
+    assert (folder / "mergekit_config.yml").read_bytes() == (ARTICLE / "neuralpipe-7b-ties.yaml").read_bytes()
     assert json.loads((folder / "merge.lock.json").read_text())["models"][0]["commit"] == plan.models[0].commit

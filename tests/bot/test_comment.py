@@ -8,7 +8,7 @@ from pathlib import Path
 import families
 from markdown_it import MarkdownIt
 
-ARTICLE = Path(__file__).parents[1] / "acceptance/recipes"
+ARTICLE = Path(__file__).parents[2] / "examples/article"
 PARENTS = ("AIDC-ai-business/Marcoroni-7B-v3", "EmbeddedLLM/Mistral-7B-Merge-14-v0.1")
 
 

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, HfFileSystem
 from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import get_session, httpx
 
-from engine.devhub import Server, access
+from engine.devhub import Server, signed
 from engine.devhub.answers import Refusal, parse_range
 
 Api = Callable[[str | None], HfApi]
@@ -116,7 +116,7 @@ def test_signed_addresses_are_for_whoever_has_them_and_for_a_while(devhub: Serve
     assert http.get(location.replace("signature=", "signature=0")).status_code == 403
     assert http.get(location.replace("expires=", "expires=9")).status_code == 403
     path = httpx.URL(location).path
-    old = access.sign(devhub.store.secret(), path, now=0)
+    old = signed.sign(devhub.store.secret(), path, now=0)
     expired = http.get(location.split("/contents")[0] + old)
     assert (expired.status_code, expired.json()["error"]) == (403, "This address has expired")
     assert get(devhub, path).headers["X-Error-Code"] == "RepoNotFound"  # contents have no address here

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, constants
 
-from engine import hub_client
 from engine.devhub import Server
 from engine.errors import HubError, ModelError
 from engine.hub_client import (
@@ -23,10 +22,11 @@ from engine.hub_client import (
     Moved,
     PullRequest,
     RevisionMissing,
+    asking,
 )
 
 Api = Callable[[str | None], HfApi]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WEIGHTS = bytes(i * i % 251 for i in range(3_000_000))
 CARD = b"---\nlicense: mit\nbase_model: [org/a, org/b]\nbase_model_relation: merge\n---\n# Card\n"
 
@@ -257,7 +257,7 @@ def test_an_address_that_is_none(waits: list[float], endpoint: str) -> None:
 def test_a_hub_that_never_answers(
     devhub: Server, hub: Hub, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_client, "PATIENCE", 0.1)
+    monkeypatch.setattr(asking, "PATIENCE", 0.1)
     devhub.inject("whoami", delay=1.0, times=5)
     with pytest.raises(HubError) as error:
         hub.whoami()
@@ -568,4 +568,39 @@ def test_nothing_is_written_but_by_us_and_the_environment_is_heeded(devhub: Serv
 
 
 def test_the_waits_are_those_that_the_tests_expect() -> None:
-    assert (hub_client.WAITS, hub_client.LONGEST_WAIT) == ((0.5, 1.0, 2.0, 4.0), 300.0)
+    assert (asking.WAITS, asking.LONGEST_WAIT) == ((0.5, 1.0, 2.0, 4.0), 300.0)
+
+
+# proposing
+
+
+def test_a_proposal_is_a_pull_request_with_the_files(devhub: Server, hub: Hub, bob: Hub) -> None:
+    before = head(devhub)
+    files = {"recipes/new.yaml": b"merge_method: slerp\n", "config.json": b'{"x": 1}'}
+    made = bob.propose("alice/m", files, "Add new", "Makes x\n\nfrom y")
+    assert made == PullRequest(1, "Add new", "open", f"{devhub.endpoint}/alice/m/discussions/1")
+    assert {name: content(devhub, name, made.ref) for name in files} == files
+    assert content(devhub, "w.safetensors", made.ref) == WEIGHTS
+    assert head(devhub) == before
+    told = HfApi(endpoint=devhub.endpoint).get_discussion_details("alice/m", 1)
+    assert (told.title, told.status, told.author, told.events[0].content) == (
+        "Add new",
+        "open",
+        "bob",
+        "Makes x\n\nfrom y",
+    )
+
+
+def test_a_proposal_of_what_is_there_already(devhub: Server, bob: Hub) -> None:
+    with pytest.raises(HubError) as error:
+        bob.propose("alice/m", {"config.json": b"{}"}, "Add config", "")
+    assert str(error.value) == (
+        f"refused while proposing config.json to alice/m at {devhub.endpoint}:"
+        " the files are there already, with this content; there is nothing to propose"
+    )
+    assert devhub.store.discussions("alice/m") == []
+
+
+def test_a_proposal_to_a_repo_that_is_not_there(devhub: Server, bob: Hub) -> None:
+    with pytest.raises(HubError, match=r"^not found \(404\) while committing to alice/none@main at "):
+        bob.propose("alice/none", {"a.yaml": b"a"}, "Add a", "")
