@@ -2,10 +2,11 @@
 BIN := .venv/bin
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/recipes-repo/.github/workflows/*.yml)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench image-test
+.PHONY: help setup demo space test lint bench image-test
 
 help:
 	@echo 'make demo    the whole line on tiny models, against a Hub on this machine'
+	@echo 'make space   the form in a browser, with a Hub on this machine'
 	@echo 'make test    the tests'
 	@echo 'make lint    ruff and mypy; and the workflows, by check-jsonschema and zizmor'
 	@echo 'make bench   the benchmarks'
@@ -17,6 +18,9 @@ setup:
 
 demo: setup
 	@$(BIN)/mergesmith demo
+
+space: setup
+	@$(BIN)/python -P -m space.local
 
 test: setup
 	$(BIN)/python -m pytest -n 2

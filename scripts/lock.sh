@@ -24,7 +24,8 @@ write() {
 }
 
 compile --output-file "$work/build.txt" --only-build-deps --build-deps-for wheel pyproject.toml
-compile --output-file "$work/run.txt" --extra-index-url "$CPU_INDEX" --constraint scripts/torch.txt pyproject.toml
+compile --output-file "$work/run.txt" --extra-index-url "$CPU_INDEX" --constraint scripts/torch.txt \
+    --extra space pyproject.toml
 if grep -q '^nvidia-' "$work/run.txt"; then
     echo "lock: $CPU_INDEX did not answer, and torch's CUDA build got in; try again later" >&2
     exit 1

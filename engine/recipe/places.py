@@ -40,6 +40,11 @@ class Places:
         own = self.within(at)
         return _nearest(self._values, at, self.top) if own is self else own.value(at[1:])
 
+    def at(self, place: Place) -> Path:
+        """Return the longest path whose key or value stands at ``place``; () where nothing does."""
+        found = (path for paths in (self._keys, self._values) for path, where in paths.items() if where == place)
+        return max(found, key=len, default=())
+
     def within(self, at: Path) -> Places:
         """Return the places of the document that a path leads into; these, for a path in the result's."""
         return self._stages[at[0]] if at and isinstance(at[0], int) and at[0] in self._stages else self
