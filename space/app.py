@@ -36,7 +36,7 @@ def build_app(bench: Bench, maker: Maker) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """What the page needs of whoever launches or mounts it."""
-    return {"theme": THEME, "css": STYLE, "footer_links": [], "run_history": False}
+    return {"theme": THEME, "css": STYLE, "footer_links": [], "run_history": False, "max_file_size": "1mb"}
 
 
 def _shown(view: View, turn: int = 0, **more: Any) -> list[Any]:  # noqa: ANN401 - whatever the form's script takes

@@ -12,7 +12,7 @@ from engine.plan.plan import Options
 from engine.plan.show.words import size
 from space import pages
 from space.edits import Put, apply, read_edit
-from space.look import Look, layers_of, look_at
+from space.look import MOST_BYTES, Look, layers_of, look_at
 from space.sheet import sheet_of
 from space.words import sayer
 
@@ -73,7 +73,7 @@ class Bench:
         """Make what the form's controls asked for. What no control asks for changes nothing."""
         sheet, plain = sheet_of(text), True
         for edit in read_edits(edits):
-            if not sheet.readable:
+            if not sheet.readable or len(text) > MOST_BYTES:
                 break
             layers = {} if isinstance(edit, Put) else self._layers(text, sheet, token)
             text = apply(text, sheet.number, edit, layers)

@@ -95,5 +95,10 @@ def listed(values: Sequence[Node]) -> CommentedSeq:
     return CommentedSeq(values)
 
 
+def plain(value: Node) -> Node:
+    """Write whole numbers without a fraction, as people do."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _written(value: Node) -> Node:
     return in_line(value) if isinstance(value, list) and not isinstance(value, CommentedSeq) else value

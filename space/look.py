@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import HubError, RecipeError
-from engine.findings import Place
+from engine.findings import Place, error
 from engine.plan.build import build
 from engine.recipe import parse
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE = "recipe.yaml"
 """How a plan calls the text: people name the file when they take it along."""
+MOST_BYTES = 64 * 1024
+MOST_MODELS = 32
+TOP = Place(1, 1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Look:
 
 def look_at(text: str, sheet: Sheet, open_hub: Callable[[], Hub], options: Options) -> Look:
     """Plan a text; never raises for what is wrong with it, with a model or with the Hub."""
+    if (beyond := _beyond(text)) is not None:
+        return Look(marks=(Mark((), beyond),))
     missing = sum(not row.model for block in sheet.blocks for row in block.rows)
     if sheet.readable and sheet.method and missing:
         return Look(missing=missing)
@@ -67,6 +72,19 @@ def look_at(text: str, sheet: Sheet, open_hub: Callable[[], Hub], options: Optio
     except HubError as failure:
         return Look(marks=_marks(text, parse(text).findings), trouble=str(failure))
     return Look(plan=plan, marks=_marks(text, plan.findings))
+
+
+def _beyond(text: str) -> Finding | None:
+    """Tell of a text that would keep this machine, or the Hub, busy for its own sake."""
+    if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
+        message = f"the recipe is larger than {MOST_BYTES // 1024} KiB, more than this page takes"
+        return error("too-large", message, "shorten it, or use the command line", TOP)
+    recipe = parse(text).recipe
+    named = len(recipe.references()) if recipe else 0
+    if named > MOST_MODELS:
+        message = f"the recipe names {named} models; this page looks up at most {MOST_MODELS}"
+        return error("too-many", message, "leave some out, or use the command line", TOP)
+    return None
 
 
 def _marks(text: str, findings: tuple[Finding, ...]) -> tuple[Mark, ...]:

@@ -10,7 +10,6 @@ from urllib.parse import urlencode, urlsplit
 
 from engine.errors import HubError, MergesmithError, ModelError
 from engine.hub_errors import FileMissing
-from engine.jobs.values import Order
 from engine.plan.lock import lock_of, lock_text
 from engine.publish.lineage import RECIPE
 from engine.recipe import is_repo
@@ -20,7 +19,7 @@ from space.sheet import FIELDS, sheet_of
 from space.words import sayer
 
 if TYPE_CHECKING:
-    from engine.jobs import Jobs
+    from engine.jobs import Jobs, Order
     from engine.plan.plan import Plan
     from space.bench import Bench
     from space.sheet import Sheet
@@ -178,6 +177,8 @@ def _file_name(plan: Plan | None, sheet: Sheet) -> str:
 
 
 def _order(plan: Plan, owner: str) -> Order:
+    from engine.jobs import Order  # noqa: PLC0415 - where nothing is merged there need be no queue
+
     return Order(
         owner=owner,
         target=str(plan.repo),
@@ -196,7 +197,7 @@ def _description(plan: Plan) -> str:
 
 
 def _said(text: str) -> Notice:
-    return Notice(f"<p>{escape(text)}</p>")
+    return Notice(f"<p>{escape(pages.told(text))}</p>")
 
 
 def _link(address: str, text: str = "") -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from engine.resources import EXAMPLES
 from space.bench import START
+from space.look import MOST_BYTES
 from space.words import sayer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDERS = (("recipes", "start_tiny"), ("article", "start_article"))
-MOST_BYTES = 1024 * 1024
 
 
 def choices(language: str) -> list[tuple[str, str]]:
@@ -32,7 +32,7 @@ def example(name: str | None) -> str:
 
 def uploaded(data: bytes) -> str:
     """Read a file that somebody brought: what is not text comes as text that says so where it stands."""
-    return data[:MOST_BYTES].decode("utf-8", errors="replace")
+    return data[: MOST_BYTES + 1].decode("utf-8", errors="replace")
 
 
 def _files(folder: str) -> list[Path]:

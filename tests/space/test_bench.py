@@ -154,3 +154,22 @@ def test_every_example_is_shown_and_planned(bench, path) -> None:
         view = bench.view(path.read_text(), language, None)
         assert view.look.plan is not None
         assert [mark for mark in view.marks if mark["level"] == "error"] == []
+
+
+def test_a_text_that_keeps_the_hub_busy_is_not_looked_up(bench, devhub) -> None:
+    rows = "".join(f"  - model: demo/m{number}\n    parameters: {{weight: 1}}\n" for number in range(33))
+    devhub.clear_log()
+    view = bench.view(f"merge_method: linear\nmodels:\n{rows}", "en", None)
+    assert [mark["text"] for mark in view.marks] == [
+        "the recipe names 33 models; this page looks up at most 32; leave some out, or use the command line"
+    ]
+    assert devhub.log == ()
+
+
+def test_a_text_that_is_too_long_is_neither_planned_nor_edited(bench) -> None:
+    text = TWO + "#" * 65_536
+    view = bench.edit(text, [{"do": "method", "value": "linear"}], "en", None)
+    assert view.text == text
+    assert [mark["text"] for mark in view.marks] == [
+        "the recipe is larger than 64 KiB, more than this page takes; shorten it, or use the command line"
+    ]
