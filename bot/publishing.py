@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.failures import reason_of_text
-from bot.process import command, run_process
 from engine.plan.show.words import plural, size
+from engine.process import ALREADY_THERE, command, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-_THERE = re.compile(r"(\S+) carries this very plan already: ")
 Status = Literal["made", "current", "failed", "skipped"]
 
 
@@ -57,7 +55,7 @@ def publish(
             made = str(event["where"])
         if told := _line(event):
             say(told)
-            there = found[1] if (found := _THERE.match(told)) else there
+            there = found[1] if (found := ALREADY_THERE.match(told)) else there
 
     ended = run_process(arguments, environment, work, take)
     if ended.status == 0:

@@ -15,7 +15,6 @@ from bot.before import look_at_target
 from bot.comment import made
 from bot.outcomes import Outcome, Report, told
 from bot.overrides import overrides
-from bot.process import to_write
 from bot.publishing import Published, arguments, publish
 from bot.recipes import recipes_among
 from bot.review import TOP, review
@@ -25,6 +24,7 @@ from bot.workflow import Annotation
 from engine.findings import error, note
 from engine.plan.lock import lock_path
 from engine.plan.show.words import plural
+from engine.process import to_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 from bot.before import look_at_target
 from bot.failures import reason_of_text
 from bot.outcomes import Outcome, Report, told
-from bot.process import command, run_process, to_read
 from bot.recipes import recipes_among
 from bot.review import TOP, review
 from bot.run import desk_for, policy_at
@@ -23,16 +22,17 @@ from bot.tree import tree_at
 from bot.workflow import Annotation
 from engine.findings import error, note, warning
 from engine.plan.show.words import plural
+from engine.process import command, run_process, to_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.before import Before
     from bot.jobs import VerifyAll
-    from bot.process import Ended
     from bot.review import Review
     from bot.run import Result, Run
     from engine.plan.plan import Plan
+    from engine.process import Ended
 
 SAMPLE = 8
 """Tensors of each model that are computed again: one or two gigabytes to read for two parents of 7 B parameters."""

@@ -69,15 +69,28 @@ class Said:
     text: str
 
 
+KINDS = (Started, ShardKept, TensorDone, ShardDone, ShardUploaded, Published, Said)
 Event = Started | ShardKept | TensorDone | ShardDone | ShardUploaded | Published | Said
 Report = Callable[[Event], None]
 
 
 def json_line(event: Event) -> str:
     """One JSON object on one line: the event's name and its values."""
-    name = type(event).__name__
-    kind = "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-")
-    return json.dumps({"event": kind, **asdict(event)}, ensure_ascii=False)
+    return json.dumps({"event": _name(type(event)), **asdict(event)}, ensure_ascii=False)
+
+
+def read_line(line: str) -> Event | None:
+    """Read what ``json_line`` wrote; None for any other line."""
+    try:
+        values = json.loads(line)
+        kinds = {_name(kind): kind for kind in KINDS}
+        return kinds[values.pop("event")](**values)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def _name(kind: type) -> str:
+    return "".join("-" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("-")
 
 
 def silent(_event: Event) -> None:

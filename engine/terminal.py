@@ -70,17 +70,17 @@ class _Bar:
                 self._progress.update(self._task, advance=event.nbytes, description=event.shard)
             case ShardKept():
                 self._progress.update(self._task, advance=event.nbytes)
-                self._progress.print(_line(event), markup=False)
+                self._progress.print(line_of(event), markup=False)
             case _:
-                self._progress.print(_line(event), markup=False)
+                self._progress.print(line_of(event), markup=False)
 
 
 def _log(event: Event) -> None:
     if not isinstance(event, TensorDone):
-        sys.stderr.write(_line(event) + "\n")
+        sys.stderr.write(line_of(event) + "\n")
 
 
-def _line(event: Event) -> str:
+def line_of(event: Event) -> str:
     """One line about an event, whatever the names in it hold."""
     return plain(_words(event))
 

@@ -11,12 +11,12 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_download
 
 from bot.before import look_at_target
-from bot.process import Ended
 from bot.verifying import SAMPLE, Verified, _reason, _verdict
 from engine import commands
 from engine.events import silent
 from engine.hub_client import Hub
 from engine.plan.plan import Options
+from engine.process import Ended
 
 ALICE = "hf_alice_token"
 TENSORS = 21

@@ -15,6 +15,7 @@ from engine.events import (
     Started,
     TensorDone,
     json_line,
+    read_line,
 )
 
 
@@ -33,3 +34,22 @@ from engine.events import (
 def test_one_object_on_one_line(event, line):
     assert json_line(event) == line
     assert json.loads(line)["event"]
+    assert read_line(line) == event
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Traceback (most recent call last):",
+        "[]",
+        "3",
+        '{"text": "x"}',
+        '{"event": "dreamt", "text": "x"}',
+        '{"event": ["said"], "text": "x"}',
+        '{"event": "said"}',
+        '{"event": "said", "text": "x", "more": 1}',
+    ],
+)
+def test_any_other_line_is_none(line):
+    assert read_line(line) is None

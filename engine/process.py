@@ -1,7 +1,8 @@
-"""The engine in a process of its own: it alone loads torch, and gets no more of the runner's secrets than it needs."""
+"""The engine in a process of its own: it alone loads torch, and gets no more of our secrets than it needs."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,8 @@ KEPT = frozenset(
 TOKENS = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_ID_TOKEN", "HF_HUB_DISABLE_IMPLICIT_TOKEN"})
 IDENTITY = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 LONGEST_ERROR = 20_000
+ALREADY_THERE = re.compile(r"(\S+) carries this very plan already: ")
+"""What ``publish`` says, with the address, where there is nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Ended:
 def command(name: str, *arguments: str) -> list[str]:
     """Write a command of the engine's. ``-P`` keeps the folder that it runs in from being imported."""
     return [sys.executable, "-P", "-m", "engine", name, *arguments]
+
+
+def leashed(name: str, *arguments: str) -> list[str]:
+    """Write a command of the engine's that ends with whoever holds its standard input: see ``engine.leash``."""
+    return [sys.executable, "-P", "-m", "engine.leash", name, *arguments]
 
 
 def to_write(environment: Mapping[str, str], token: str, repo: str) -> dict[str, str]:

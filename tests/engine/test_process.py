@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bot.process import Ended, command, run_process, to_read, to_write
+from engine.process import Ended, command, run_process, to_read, to_write
 
 RUNNER = {
     "PATH": "/bin",
