@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import httpx
 import pytest
 from browser_help import choose, text_of
 from playwright.sync_api import expect
@@ -197,6 +198,31 @@ def test_japanese_for_a_japanese_browser_and_back(open_page, shot) -> None:
     expect(page.locator(".ms-plan")).to_contain_text("This works")
     page.reload()
     expect(page.locator(".ms-plan")).to_contain_text("This works")
+
+
+def test_nothing_is_left_in_the_other_language(open_page) -> None:
+    page = open_page()
+    page.locator("#ms-start button").first.click()
+    page.locator("#ms-propose button").first.click()
+    choose(page, "demo/tiny-reverse", "demo/tiny-upper")
+    before = page.locator("body").inner_text()
+    page.get_by_role("button", name="日本語").click()
+    expect(page.locator(".ms-plan")).to_contain_text("このまま作れます")
+    japanese = page.locator("body").inner_text()
+    # Names, code, the button of Gradio's own, and the recipe are the same in every language.
+    same = set(before.split("\n")) & set(japanese.split("\n"))
+    assert {line for line in same if re.search(r"[A-Z][a-z]+ ", line)} <= {"Sign in with Hugging Face"}
+    page.get_by_role("button", name="English").click()
+    expect(page.locator(".ms-plan")).to_contain_text("This works")
+    assert page.locator("body").inner_text() == before
+
+
+def test_no_handler_is_an_interface_for_programs(stage) -> None:
+    config = httpx.get(stage.url + "config").json()
+    shown = [event for event in config["dependencies"] if event["api_visibility"] == "public" and event["backend_fn"]]
+    assert len(config["dependencies"]) > 10
+    # Gradio's own sign-in button asks who somebody is when the page is loaded.
+    assert [[target[1] for target in event["targets"]] for event in shown] == [["load"]]
 
 
 def test_with_the_keyboard_alone(open_page) -> None:
