@@ -115,6 +115,7 @@ check_image() {
     expect 'None' in_image python3 -W ignore -c 'import torch; print(torch.version.cuda)'
     expect 'No broken requirements found' in_image python3 -m pip check
     check_action
+    check_space
     if in_image env -u PYTHONSAFEPATH python3 -c 'import engine' 2>/dev/null; then
         stop "the workspace's folders are harmless, so nothing was shown by all this"
     fi
@@ -127,6 +128,13 @@ check_action() {
     echo '{}' >"$workspace/event.json"
     expect 'watch: Nothing' in_image env GITHUB_EVENT_NAME=watch \
         GITHUB_EVENT_PATH=/github/workspace/event.json "$entry"
+}
+
+# The Space's: the form is there with all that it needs, and is not served without a sign-in.
+check_space() {
+    expect 'the form loads' in_image python3 -W ignore -c \
+        'import engine.jobs, space.app, space.main; print("the form loads")'
+    expect 'mergesmith-space: no sign-in: SPACE_ID' in_image sh -c '/usr/local/bin/mergesmith-space || true'
 }
 
 # took WHAT COMMAND…: how long a command in the image takes, container and all.
@@ -143,6 +151,7 @@ measure() {
     took 'mergesmith --version' /usr/local/bin/mergesmith --version
     took 'the Action, nothing to do' env GITHUB_EVENT_NAME=watch \
         GITHUB_EVENT_PATH=/github/workspace/event.json /usr/local/bin/mergesmith-action
+    took 'loading the form' python3 -W ignore -c 'import engine.jobs, space.app'
     took 'loading torch' python3 -c 'import torch'
 }
 

@@ -123,6 +123,9 @@ def test_a_machine_that_is_too_small_is_told_with_what_would_do(bench) -> None:
     told = words_of(small.view(TWO, "en", None).plan)
     assert "Does not fit this machine: it needs 318 MB + 615 kB, and there is 1 MB + 100 kB." in told
     assert "A GitHub runner with larger disks" in told
+    for room in (Room(10**10, 10**5), Room(10**6, 10**10)):
+        told = words_of(Bench(bench.open_hub, bench.endpoint, room).view(TWO, "en", None).plan)
+        assert "Does not fit this machine" in told
 
 
 def test_where_nothing_is_merged_nothing_is_said_of_the_machine(bench) -> None:

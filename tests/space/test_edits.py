@@ -208,3 +208,18 @@ def test_the_form_adds_no_more_than_it_can_show() -> None:
     for _ in range(70):
         text = done(text, {"do": "add-model", "path": ["models"]})
     assert text.count("- model:") == 64
+
+
+def test_a_value_that_is_the_same_is_left_as_it_is_written() -> None:
+    text = SLERP.replace("t: 0.5", "t: 1.0")
+    assert done(text, {"do": "put", "path": ["parameters", "t"], "value": 1}) == text
+
+
+def test_a_base_that_is_listed_has_no_weight_of_its_own() -> None:
+    linear = done(SLERP, {"do": "method", "value": "linear"})
+    assert linear.count("weight: 1\n") == 2
+    ties = done(linear, {"do": "method", "value": "ties"})
+    assert ties == (
+        "# mine\nmodels:\n  - model: a/one   # first\n  - model: b/two\n    parameters:\n      weight: 1\n"
+        "      density: 0.5\nmerge_method: ties\nbase_model: a/one\ndtype: bfloat16\n"
+    )

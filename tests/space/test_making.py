@@ -7,7 +7,7 @@ import pytest
 from engine.demo import parents
 from engine.hub_client import Hub
 from space.bench import Bench
-from space.making import Maker, repo_in, with_target
+from space.making import Maker, _said, repo_in, with_target
 
 TWO = """\
 models:
@@ -97,6 +97,10 @@ def test_names_of_others_are_no_markup(maker) -> None:
     told = maker.remix("a/b", "en", None)[1].html
     assert "<img" not in maker.github(TWO, "<img src=x>", "en").html
     assert told.startswith("<p>a/b could not be loaded: ")
+
+
+def test_what_the_hub_says_is_no_markup() -> None:
+    assert _said("no <b>such</b> repo & set HF_TOKEN").html == "<p>no &lt;b&gt;such&lt;/b&gt; repo &amp; sign in</p>"
 
 
 def test_a_recipe_too_long_for_an_address(maker) -> None:

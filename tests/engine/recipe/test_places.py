@@ -38,3 +38,19 @@ dtype:
 def test_places(at, key, value):
     places = parse(TEXT).places
     assert (places.key(at), places.value(at)) == (Place(*key), Place(*value))
+
+
+@pytest.mark.parametrize(
+    ("place", "at"),
+    [
+        ((2, 15), ("merge_method",)),
+        ((4, 5), ("models", 0, "model")),  # an item starts where its first key does
+        ((4, 12), ("models", 0, "model")),
+        ((5, 26), ("models", 0, "parameters", "weight")),
+        ((5, 27), ("models", 0, "parameters", "weight", 0)),
+        ((1, 1), ()),
+        ((99, 1), ()),
+    ],
+)
+def test_what_stands_at_a_place(place: tuple[int, int], at: tuple[str | int, ...]) -> None:
+    assert parse(TEXT).places.at(Place(*place)) == at
