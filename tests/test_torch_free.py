@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LOCAL = sorted((ROOT / "examples" / "local").glob("*.yaml"))
 DEMO = sorted((ROOT / "examples" / "recipes").glob("*.yaml"))
-ARTICLE = sorted([*(ROOT / "examples" / "article").glob("*.yaml"), *(ROOT / "tests" / "acceptance" / "recipes").glob("*.yaml")])
+ARTICLE = sorted([*ROOT.glob("examples/article/*.yaml"), *ROOT.glob("tests/acceptance/recipes/*.yaml")])
 ARTICLES_MODELS = (
     "mistralai/Mistral-7B-v0.1",
     "OpenPipe/mistral-ft-optimized-1218",

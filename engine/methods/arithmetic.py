@@ -43,12 +43,21 @@ def row_totals(rows: Tensor) -> Tensor:
     Pairwise, as if zeros filled the width up to a power of two: the right half is added to the left one until one
     column is left. Additions of two numbers in a fixed order, so no bit depends on the processor.
     """
-    while rows.shape[1] > 1:
+    return fold(rows, 1).squeeze(1)
+
+
+def fold(rows: Tensor, width: int) -> Tensor:
+    """Go that way until ``width`` columns, a power of two, or fewer are left; a tensor of its own, if any was added."""
+    own = False
+    while rows.shape[1] > width:
         half = 1 << (rows.shape[1] - 1).bit_length() - 1
         left, right = rows[:, :half], rows[:, half:]
-        if right.shape[1] == half:
+        if own:
+            rows = left.add_(right)
+        elif right.shape[1] == half:
             rows = left + right
         else:
             rows = left.clone()
             rows[:, : right.shape[1]] += right
-    return rows.squeeze(1)
+        own = True  # and from now on as wide as a power of two
+    return rows

@@ -8,7 +8,7 @@ imports torch, so that methods can be listed, and their parameters checked, with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -156,11 +156,13 @@ class Cut:
 class Cuts:
     """A measure: for each sequence of magnitudes (>= 0), the cut that selects exactly ``keep[i]`` elements.
 
-    ``1 <= keep[i] <= size``. Yields ``tuple[Cut, ...]``.
+    ``1 <= keep[i] <= size``. Yields ``tuple[Cut, ...]``. ``plain`` says that each is the size of one of the chunk's
+    models' elements, so that float32 ones are in the same order, equal where those in float64 are close.
     """
 
     magnitudes: Callable[[Chunk], tuple[Tensor, ...]]
     keep: tuple[int, ...]
+    plain: bool = False
 
 
 SUMS_SWEEPS = 1
@@ -171,6 +173,41 @@ CUTS_SWEEPS = 7
 Measure = Sums | Rows | Columns | Cuts
 Blend = Callable[[Chunk], "Tensor"]
 Steps = Generator[Measure, Any, Blend]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run of elements as they are stored, never task vectors.
+
+    ``operands`` has the base first, where there is one, then the models; ``most`` their largest magnitudes.
+    """
+
+    operands: tuple[Tensor, ...]
+    most: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Float32 values of a blend that are at most ``error`` from those in float64, with room for two roundings.
+
+    Neither is larger than ``largest``. ``values`` are the caller's to change.
+    """
+
+    values: Tensor
+    error: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A blend that can tell quickly, in float32, about where its results lie."""
+
+    exact: Blend
+    estimate: Callable[[Stored], Estimate]
+
+    def __call__(self, chunk: Chunk) -> Tensor:
+        """Give the result, in float64."""
+        return self.exact(chunk)
 
 
 class NoResultError(Exception):

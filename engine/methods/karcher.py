@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods import weighted
 from engine.methods.contract import Inputs, Method, Mix, NoParameters, ParameterSet, Steps
 from engine.methods.gram import MOST_SWEEPS, measured
 from engine.methods.trigonometry import acos, cos, sin
@@ -70,7 +70,7 @@ def _steps(mix: Mix) -> Steps:
     units = [1.0 / norm if norm > parameters.tol else 0.0 for norm in norms]
     pointing = sum(unit > 0.0 for unit in units)
     if not pointing:
-        return lambda chunk: weighted_sum(chunk.models, [1.0 / count] * count)
+        return weighted.of_models([1.0 / count] * count)
     mean = [unit / pointing for unit in units]
     length = yield from gram.length(mean)
     if length > parameters.tol:
@@ -79,8 +79,7 @@ def _steps(mix: Mix) -> Steps:
         first = next(i for i, unit in enumerate(units) if unit > 0.0)
         mean = [unit if i == first else 0.0 for i, unit in enumerate(units)]
     scale = math.fsum(norms) / count
-    factors = [scale * m for m in converged(gram, units, mean, parameters)]
-    return lambda chunk: weighted_sum(chunk.models, factors)
+    return weighted.of_models([scale * m for m in converged(gram, units, mean, parameters)])
 
 
 METHOD = Method(

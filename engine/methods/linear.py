@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import blended_in_place
+from engine.methods import weighted
 from engine.methods.contract import Inputs, Method, Mix, ParameterSet, Steps
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.methods.contract import Chunk
 
 
 class SourceParameters(ParameterSet):
@@ -34,11 +28,7 @@ def _steps(mix: Mix) -> Steps:
     if mix.parameters.normalize:
         total = math.fsum(weights)
         weights = [weight / total for weight in weights]
-
-    def blend(chunk: Chunk) -> Tensor:
-        return blended_in_place(chunk.models, weights)
-
-    return blend
+    return weighted.of_models(weights)
 
 
 METHOD = Method(

@@ -85,7 +85,7 @@ def steps(bands_of: Bands, *, consensus: bool) -> Callable[[Mix], Steps]:
         ]
         cuts: dict[tuple[int, int], Cut] = {}
         if ends:
-            found = yield Cuts(lambda chunk: _magnitudes(chunk, ends), tuple(rank for _, rank in ends))
+            found = yield Cuts(lambda chunk: _magnitudes(chunk, ends), tuple(rank for _, rank in ends), plain=True)
             cuts = dict(zip(ends, found, strict=True))
 
         def part(chunk: Chunk, i: int) -> Tensor:

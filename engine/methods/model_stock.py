@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from engine.methods import weighted
 from engine.methods.arithmetic import row_totals, weighted_sum
 from engine.methods.contract import (
     SUMS_SWEEPS,
@@ -81,11 +82,7 @@ def _steps(mix: Mix) -> Steps:
         return blend_rows
     gram = yield from measured(count)
     factor = share(mean_cosine(gram.rows), count) / count
-
-    def blend(chunk: Chunk) -> Tensor:
-        return weighted_sum(chunk.models, [factor] * count).add_(chunk.base)
-
-    return blend
+    return weighted.of_task_vectors([factor] * count)
 
 
 METHOD = Method(

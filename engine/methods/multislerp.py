@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods import weighted
 from engine.methods.contract import Inputs, Method, Mix, NoResultError, ParameterSet, Steps
 from engine.methods.gram import MOST_SWEEPS, measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
-    from engine.methods.contract import Blend, Chunk
+    from engine.methods.contract import Blend
 
 
 CANCELLED = 1e-8
@@ -43,11 +41,7 @@ def _weights(mix: Mix) -> list[float]:
 
 
 def _combined(mix: Mix, factors: Sequence[float]) -> Blend:
-    def blend(chunk: Chunk) -> Tensor:
-        total = weighted_sum(chunk.models, factors)
-        return total.add_(chunk.base) if mix.has_base else total
-
-    return blend
+    return weighted.of_task_vectors(factors) if mix.has_base else weighted.of_models(factors)
 
 
 def _steps(mix: Mix) -> Steps:

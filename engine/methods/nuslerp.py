@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import row_totals, weighted_sum
+from engine.methods import weighted
+from engine.methods.arithmetic import row_totals
 from engine.methods.contract import Columns, Inputs, Method, Mix, ParameterSet, Steps, last_dimension
 from engine.methods.gram import CANCELS, MOST_SWEEPS, measured, products, squares
 from engine.methods.trigonometry import acos, arc_cosines, sin, sines, square_roots
@@ -129,15 +130,14 @@ def _of_rows(t: float, vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _steps(mix: Mix) -> Steps:
     t, row = end(mix), _row(mix)
-    whole = (yield from _of_the_whole(t)) if _is_flat(mix) else None
-    columns = (yield from _of_columns(t, row)) if whole is None and mix.parameters.nuslerp_row_wise else None
+    if _is_flat(mix):
+        whole = yield from _of_the_whole(t)
+        return weighted.of_task_vectors(whole) if mix.has_base else weighted.of_models(whole)
+    columns = (yield from _of_columns(t, row)) if mix.parameters.nuslerp_row_wise else None
 
     def blend(chunk: Chunk) -> Tensor:
-        if whole is not None:
-            total = weighted_sum(chunk.models, whole)
-        else:
-            vectors = _vectors(chunk, row)
-            total = _summed(vectors, columns or _of_rows(t, vectors)).flatten()
+        vectors = _vectors(chunk, row)
+        total = _summed(vectors, columns or _of_rows(t, vectors)).flatten()
         return total.add_(chunk.base) if mix.has_base else total
 
     return blend

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import blended_in_place
+from engine.methods import weighted
 from engine.methods.contract import SUMS_SWEEPS, Inputs, Method, Mix, NoParameters, ParameterSet, Steps, Sums
 from engine.methods.trigonometry import acos, sin
 
@@ -50,12 +50,7 @@ def _terms(chunk: Chunk) -> tuple[Tensor, ...]:
 
 def _steps(mix: Mix) -> Steps:
     base_square, other_square, product = yield Sums(_terms)
-    factors = coefficients(mix.parameters.t, base_square, other_square, product)
-
-    def blend(chunk: Chunk) -> Tensor:
-        return blended_in_place((chunk.base, *chunk.models), factors)
-
-    return blend
+    return weighted.of_base_and_models(coefficients(mix.parameters.t, base_square, other_square, product))
 
 
 METHOD = Method(

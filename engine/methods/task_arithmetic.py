@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.methods.contract import Method, Mix, Steps
-from engine.methods.task_vectors import INPUTS, Rule, Summed, Weighted, blend_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from engine.methods.contract import Chunk
-
-
-def _deltas(chunk: Chunk) -> Sequence[Tensor]:
-    return chunk.models
+from engine.methods.task_vectors import INPUTS, Summed, Weighted, plain
 
 
 def _steps(mix: Mix) -> Steps:
     yield from ()
-    return blend_of(_deltas, mix, Rule.of(mix, consensus=False))
+    return plain(mix)
 
 
 METHOD = Method(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from engine.methods import weighted
 from engine.methods.arithmetic import added, blended_in_place
 from engine.methods.contract import Inputs, ParameterSet
 
@@ -73,6 +74,12 @@ def _with_consensus(weighted: Sequence[Tensor], weights: Sequence[float], *, nor
         divisor = blended_in_place([tensor.sign_() for tensor in agreeing], weights)
         total /= divisor.add_(divisor.clone().eq_(0.0))  # 0 counts as 1
     return total.mul_(elected)
+
+
+def plain(mix: Mix) -> Blend:
+    """Make the blend of task vectors that are neither thinned nor elected."""
+    weights, rule = [source.weight for source in mix.sources], Rule.of(mix, consensus=False)
+    return weighted.of_task_vectors(_normalized(weights) if rule.normalize else weights, rule.scale)
 
 
 def summed(deltas: Sequence[Tensor], weights: Sequence[float], rule: Rule) -> Tensor:

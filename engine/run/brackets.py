@@ -14,6 +14,7 @@ import torch
 
 from engine.methods.contract import Cut
 from engine.plan.cost import BRACKETS
+from engine.run.inside import Bracket, around, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,14 +36,6 @@ HOPELESS = 2**62
 
 
 @dataclass(frozen=True)
-class Bracket:
-    """Values that lie, as float32, from ``low`` to ``high``. Rounding keeps their order, so this parts them as well."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Inside:
     """Of one span: the values inside a bracket, each once, in ascending order, and how often each is there."""
 
@@ -59,7 +52,7 @@ def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[C
     brackets = _brackets(measure, sweep, spans, size)
     above = [0] * len(brackets)
     inside: list[list[Inside]] = [[] for _ in brackets]
-    for counts, found in sweep(lambda chunks: _look(measure, chunks, brackets)):
+    for counts, found in sweep(lambda chunks: _look(measure, chunks, brackets), single=measure.plain):
         for number, (count, part) in enumerate(zip(counts, found, strict=True)):
             above[number] += count
             inside[number].append(part)
@@ -67,13 +60,17 @@ def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[C
                 above[number] = HOPELESS
                 inside[number].clear()
     ranks = [keep - count for keep, count in zip(measure.keep, above, strict=True)]
-    return [_cut(measure, sweep, number, rank, inside[number]) for number, rank in enumerate(ranks)]
+    return [_cut(measure, sweep, number, rank, inside[number], brackets[number]) for number, rank in enumerate(ranks)]
 
 
 def _brackets(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[Bracket]:
     """Guess from a sample, spread over the tensor."""
     chosen = sorted({number * spans // SAMPLED_SPANS for number in range(SAMPLED_SPANS)})
-    parts = [part for span in chosen for part in sweep(lambda chunks: _sample(measure, chunks), only=span)]
+    parts = [
+        part
+        for span in chosen
+        for part in sweep(lambda chunks: _sample(measure, chunks), only=span, single=measure.plain)
+    ]
     samples = [torch.cat(list(own)) for own in zip(*parts, strict=True)]
     return [_bracket(values, keep / size) for values, keep in zip(samples, measure.keep, strict=True)]
 
@@ -92,27 +89,19 @@ def _bracket(values: Tensor, share: float) -> Bracket:
     single, count = values.to(torch.float32), values.numel()
     margin = DEVIATIONS * (share * (1.0 - share) / count) ** 0.5 + 2.0 / count
     low, high = (
-        float(single.kthvalue(min(count, max(1, round((1.0 - share + way * margin) * count)))).values)
-        for way in (-1.0, 1.0)
+        single.kthvalue(min(count, max(1, round((1.0 - share + way * margin) * count)))).values for way in (-1.0, 1.0)
     )
-    return Bracket(low, high)
+    return around(low, high)
 
 
 def _look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Bracket]) -> tuple[list[int], list[Inside]]:
     """Of one span and each bracket: how many values lie above it, and those inside."""
-    above = [0] * len(brackets)
-    inside: list[list[Tensor]] = [[] for _ in brackets]
-    for chunk in chunks:
-        for number, (values, bracket) in enumerate(zip(measure.magnitudes(chunk), brackets, strict=True)):
-            single = values.to(torch.float32)
-            found = single.ge(bracket.low).logical_and_(single.le(bracket.high)).nonzero().squeeze(1)
-            # What is no number counts for nothing here, and the result is refused for it.
-            above[number] += int(single.gt_(bracket.high).sum(dtype=torch.float64))
-            inside[number].append(values[found])
-    return above, [Inside(*torch.unique(torch.cat(parts), return_counts=True)) for parts in inside]
+    found = look(measure, chunks, dict(enumerate(brackets))).values()
+    inside = [Inside(*torch.unique(torch.cat(own.values), return_counts=True)) for own in found]
+    return [own.above for own in found], inside
 
 
-def _cut(measure: Cuts, sweep: Sweep, source: int, rank: int, inside: Sequence[Inside]) -> Cut | None:
+def _cut(measure: Cuts, sweep: Sweep, source: int, rank: int, inside: Sequence[Inside], bracket: Bracket) -> Cut | None:
     """Pick the value of that rank, from the largest down, out of those inside; None where it is not among them."""
     if rank < 1 or not inside:
         return None
@@ -122,20 +111,22 @@ def _cut(measure: Cuts, sweep: Sweep, source: int, rank: int, inside: Sequence[I
     if place == values.numel():
         return None
     value = values[place]
+    if not bracket.holds(value):
+        return None
     first = int((values > value).sum())
     left = rank - (int(running[first - 1]) if first else 0)
     # Of equal values those with the lowest index come first: find the span, then look into it once more.
     for span, part in enumerate(inside):
         count = part.count_of(value)
         if left <= count:
-            (found,) = sweep(lambda chunks: _equals(measure, chunks, source, value), only=span)
+            (found,) = sweep(lambda chunks: _equals(measure, chunks, source, value), only=span, single=measure.plain)
             return Cut(float(value), int(found[left - 1]))
         left -= count
     raise AssertionError("the counts of the spans add up to the rank")
 
 
 def _equals(measure: Cuts, chunks: Iterable[TensorChunk], source: int, value: Tensor) -> Tensor:
-    """Indices of the elements of one span that are ``value``."""
-    return torch.cat(
-        [(measure.magnitudes(chunk)[source] == value).nonzero().squeeze(1) + chunk.start for chunk in chunks]
-    )
+    """Indices of the elements of one span that are ``value``, in order."""
+    single = value.to(torch.float32)
+    found = look(measure, chunks, {source: around(single, single)})[source]
+    return torch.cat(found.indices)[torch.cat(found.values) == value]

@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
 
 class TensorChunk:
-    """Float64 values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``."""
+    """Float64 values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``.
 
-    def __init__(self, start: int, models: tuple[Tensor, ...], base: Tensor | None, keys: Sequence[bytes]) -> None:
+    Or float32 ones, where a measure takes those: then ``exact`` gives float64 ones at some indices of the span.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        models: tuple[Tensor, ...],
+        base: Tensor | None,
+        keys: Sequence[bytes],
+        exact: Callable[[Tensor], TensorChunk] | None = None,
+    ) -> None:
         self.start = start
         self.models = models
         self._base = base
         self._keys = keys
+        self.exact = exact
 
     @property
     def size(self) -> int:

@@ -35,8 +35,13 @@ COLLECTED = 2**18
 class Sweep(Protocol):
     """Runs a function over all spans of a tensor, in threads; results come in the order of the spans."""
 
-    def __call__(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterable[T]:
-        """Run it over all spans, or over one alone. A result is made only shortly before it is taken."""
+    def __call__(
+        self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None, *, single: bool = False
+    ) -> Iterable[T]:
+        """Run it over all spans, or over one alone. A result is made only shortly before it is taken.
+
+        Where it is ``single``, chunks may be in float32.
+        """
         ...
 
 

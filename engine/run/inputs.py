@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from engine.checkpoints.dtypes import SIZES
@@ -83,7 +84,9 @@ def opened(
     there = {item: given[item] for item in tensor.inputs if item in given}
     fills = [_filler(checkpoints[item.model], checkpoints[item.model].tensors[item.tensor]) for item in inputs]
     if tensor.reading == "hold":
-        buffers = [memoryview(bytearray(item.nbytes)) for item in inputs]
+        ends = list(accumulate((item.nbytes for item in inputs), initial=0))
+        memory = workers.memory(ends[-1])
+        buffers = [memory[begin:end] for begin, end in pairwise(ends)]
         _fetch(workers, fills, buffers)
         yield there | {item: held(item, buffer) for item, buffer in zip(inputs, buffers, strict=True)}
     elif tensor.reading == "spool":

@@ -6,66 +6,31 @@ middle model is ever whole. Each mixture measures once, however deep it lies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from engine.errors import TensorError
 from engine.methods import METHODS
-from engine.methods.contract import Columns, Mix, NoResultError, Rows, Sums
-from engine.plan.plan import Mixture
+from engine.methods.arithmetic import row_totals
+from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Sums
+from engine.plan.plan import Input, Mixture
 from engine.run.chunks import TensorChunk
 from engine.run.cuts import find_cuts
-from engine.run.rounding import DTYPES, rounded
+from engine.run.estimates import LARGEST, SINGLE, estimated, settle
+from engine.run.rounding import rounded
 from engine.run.streams import stream_key
-from engine.run.sums import BLOCK, block_totals, column_totals, total
+from engine.run.sums import column_totals, folded, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
 
     from engine.methods.contract import Blend, Measure, Method
-    from engine.plan.plan import Input
-    from engine.run.inputs import Stored
-    from engine.run.workers import Workers
+    from engine.run.passes import Passes, Span
 
 T = TypeVar("T")
-Bounds = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A run of elements of a tensor: its inputs as they are stored. ``start`` is the first one's flat index."""
-
-    start: int
-    length: int
-    stored: Mapping[Input, Tensor]
-
-
-class Passes:
-    """How one tensor is gone through: in spans, one thread each, and in chunks within them.
-
-    ``run`` elements stay together, and sums are added in blocks of as many where that is more than one.
-    """
-
-    def __init__(
-        self, inputs: Mapping[Input, Stored], workers: Workers, spans: Sequence[Bounds], chunk: int, run: int
-    ) -> None:
-        self._inputs, self._workers, self._spans = inputs, workers, spans
-        self.chunk = max(run, chunk // run * run)
-        self.block = BLOCK if run == 1 else run
-        self.size, self.spans = spans[-1][1], len(spans)
-
-    def over(self, inputs: Sequence[Input], function: Callable[[Span], T], only: int | None = None) -> Iterator[T]:
-        """Run ``function`` over all spans of these inputs, or over one alone; results come in order."""
-
-        def read(bounds: Bounds) -> T:
-            stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
-            return function(Span(bounds[0], bounds[1] - bounds[0], stored))
-
-        return self._workers.each(read, self._spans if only is None else [self._spans[only]])
 
 
 class Mixer:
@@ -78,6 +43,7 @@ class Mixer:
             Mixer(item, shape, passes) if isinstance(item, Mixture) else item for item in mixture.operands
         ]
         self._inputs = mixture.inputs
+        self._plain = not mixture.inner and all(item.dtype in SINGLE for item in mixture.inputs)
         names = (mixture.seed, mixture.stage, mixture.name)
         self._keys = [stream_key(*names, number) for number in range(len(mixture.sources))]
         self._blend = self._measured(
@@ -114,29 +80,65 @@ class Mixer:
             return column_totals(self._sweep(lambda chunks: column_totals(map(measure.terms, chunks), run)), run)
         return find_cuts(measure, self._sweep, passes.size, passes.spans)
 
-    def _sweep(self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None) -> Iterator[T]:
-        return self._passes.over(self._inputs, lambda span: function(self._chunks(span)), only)
+    def _sweep(
+        self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None, *, single: bool = False
+    ) -> Iterator[T]:
+        single = single and self._plain
+        return self._passes.over(self._inputs, lambda span: function(self._chunks(span, single=single)), only)
 
-    def blend(self, take: Callable[[Span, Iterator[tuple[int, Tensor]]], None]) -> None:
-        """Hand every span to ``take``, from several threads: its chunks' first elements and float64 values."""
-
-        def blended(span: Span) -> None:
-            take(span, ((chunk.start, self._blend(chunk)) for chunk in self._chunks(span)))
-
-        for _ in self._passes.over(self._inputs, blended):
+    def over(self, take: Callable[[Span], None]) -> None:
+        """Hand every span to ``take``, from several threads."""
+        for _ in self._passes.over(self._inputs, take):
             pass
 
-    def _chunks(self, span: Span) -> Iterator[TensorChunk]:
-        for begin in range(0, span.length, self._passes.chunk):
-            yield self._chunk(span, slice(begin, min(begin + self._passes.chunk, span.length)))
+    def blended(self, span: Span) -> Iterator[tuple[int, Tensor]]:
+        """Give the first elements and float64 values of a span's chunks."""
+        return ((chunk.start, self._blend(chunk)) for chunk in self._chunks(span))
+
+    def settled(self, span: Span, out: Tensor, dtype: str) -> bool:
+        """Fill ``out`` with a span's results in that dtype by way of float32; False where that does not do."""
+        if dtype not in LARGEST or not isinstance(self._blend, Estimated) or not self._plain:
+            return False
+        operands = self._stored(span)
+
+        def exact(values: list[Tensor]) -> Tensor:
+            return rounded(self._blend(self._formed(span.start, [value.double() for value in values])), dtype)
+
+        unsettled = estimated(self._blend, operands, out, 2 * self._passes.chunk, LARGEST[dtype])
+        if unsettled is not None:
+            settle(unsettled, operands, out, exact, self._passes.chunk)
+        return unsettled is not None
+
+    def _chunks(self, span: Span, *, single: bool = False) -> Iterator[TensorChunk]:
+        make, length = (self._single, 2 * self._passes.chunk) if single else (self._chunk, self._passes.chunk)
+        for begin in range(0, span.length, length):
+            yield make(span, slice(begin, min(begin + length, span.length)))
 
     def _chunk(self, span: Span, part: slice) -> TensorChunk:
         """Float64 values of all operands; task vectors where the method takes those."""
-        values = [self._operand(item, span, part) for item in self._operands]
+        return self._formed(span.start + part.start, [self._operand(item, span, part) for item in self._operands])
+
+    def _single(self, span: Span, part: slice) -> TensorChunk:
+        """The same in float32, of stored operands."""
+        stored = self._stored(span)
+
+        def exact(indices: Tensor) -> TensorChunk:
+            places = indices - span.start
+            return self._formed(span.start, [values.index_select(0, places).double() for values in stored])
+
+        values = [values[part].to(torch.float32, copy=True) for values in stored]
+        return self._formed(span.start + part.start, values, exact)
+
+    def _stored(self, span: Span) -> list[Tensor]:
+        return [span.stored[item] for item in self._mixture.operands if isinstance(item, Input)]
+
+    def _formed(
+        self, start: int, values: list[Tensor], exact: Callable[[Tensor], TensorChunk] | None = None
+    ) -> TensorChunk:
         base = values.pop(0) if self._mixture.base is not None else None
         if base is not None and self._method.inputs.task_vectors:
             values = [value.sub_(base) for value in values]
-        return TensorChunk(span.start + part.start, tuple(values), base, self._keys)
+        return TensorChunk(start, tuple(values), base, self._keys, exact)
 
     def _operand(self, item: Mixer | Input, span: Span, part: slice) -> Tensor:
         """Make an operand's values, which are the caller's to change."""
@@ -149,8 +151,9 @@ class Mixer:
         return values if self._mixture.dtype is None else rounded(values, self._mixture.dtype).double()
 
 
-def _block_totals(measure: Sums, chunks: Iterable[TensorChunk], block: int) -> tuple[Tensor, ...]:
-    return _joined(tuple(block_totals(term, block) for term in measure.terms(chunk)) for chunk in chunks)
+def _block_totals(measure: Sums, chunks: Iterable[TensorChunk], block: int) -> list[Tensor]:
+    parts = _joined(tuple(folded(term, block) for term in measure.terms(chunk)) for chunk in chunks)
+    return [row_totals(part) for part in parts]
 
 
 def _joined(parts: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

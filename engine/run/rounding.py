@@ -1,8 +1,10 @@
 """Float64 → output dtype, rounded once, to nearest with ties to even; and the check that all is finite.
 
 Torch converts float64 to a 16-bit type by way of float32, which rounds twice: a value a hair off the midpoint
-of two neighbours becomes the midpoint in float32, and then goes the wrong way. So values are first rounded to the
-type's bits in float64, after which the conversion is exact.
+of two neighbours becomes the midpoint in float32, and then goes the wrong way. So values are first cut to a few bits
+more than the type has, of which the last one says whether anything was cut off: float32 holds these, and no midpoint
+is mistaken (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
+odd", 2008).
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ DTYPES = {
     "bool": torch.bool,
 }
 """Torch's type for each plain name."""
-_SIXTEEN = {"bfloat16": (8, 2.0**-126), "float16": (11, 2.0**-14)}
-"""Significant bits, and the smallest normal number."""
-_EXPONENT, _SIGN = 0x7FF << 52, -(1 << 63)
+_SIXTEEN = frozenset({"bfloat16", "float16"})
+_CUT = (1 << 40) - 1
+"""Bits of float64 below 13 significant ones, two more than float16 has. What float32 cannot hold of those, below 2⁻¹³⁷,
+is nothing in either type."""
 
 
 def rounded(values: Tensor, dtype: str) -> Tensor:
@@ -38,21 +41,17 @@ def rounded(values: Tensor, dtype: str) -> Tensor:
     if dtype == "float64":
         return values
     if dtype in _SIXTEEN:
-        values = _to_bits(values, *_SIXTEEN[dtype])
+        values = _to_odd(values)
     return values.to(torch.float32).to(DTYPES[dtype])
 
 
-def _to_bits(values: Tensor, bits: int, smallest: float) -> Tensor:
-    """Round to that many significant bits, and to no finer steps than those of the ``smallest`` normal number.
+def _to_odd(values: Tensor) -> Tensor:
+    """Round to 13 significant bits, to odd: where anything is cut off, the last bit is set.
 
-    A number of 1.5 times the right power of two is added, whose last bit weighs as much as the last one to keep, so
-    that the addition rounds; and subtracted, which is exact (the sum is between once and twice that power).
+    The bits to cut, and all of them once more, carry into the last bit to keep, if any is set.
     """
-    bare = values.view(torch.int64)
-    anchor = bare.bitwise_and(_EXPONENT).view(torch.float64).clamp_min_(smallest).mul_(1.5 * 2.0 ** (53 - bits))
-    result = (values + anchor).sub_(anchor)
-    result.view(torch.int64).bitwise_or_(bare.bitwise_and(_SIGN))
-    return result
+    bits = values.view(torch.int64)
+    return bits.bitwise_and(_CUT).add_(_CUT).bitwise_or_(bits).bitwise_and_(~_CUT).view(torch.float64)
 
 
 def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:

@@ -27,9 +27,9 @@ def _signed(word: int) -> int:
     return word - RANGE if word >= RANGE // 2 else word
 
 
-def _shifted(words: Tensor, shift: int) -> Tensor:
+def _shifted(words: Tensor, shift: int, out: Tensor) -> Tensor:
     """Logical shift to the right, of int32."""
-    return words.bitwise_right_shift(shift).bitwise_and_((1 << (32 - shift)) - 1)
+    return torch.bitwise_right_shift(words, shift, out=out).bitwise_and_((1 << (32 - shift)) - 1)
 
 
 def words(key: bytes, start: int, count: int) -> Tensor:
@@ -43,11 +43,12 @@ def words(key: bytes, start: int, count: int) -> Tensor:
         return torch.cat((words(key, start, left), words(key, start + left, count - left)))
     keys = struct.unpack("<4I", hashlib.sha256(key + struct.pack("<Q", block)).digest()[:16])
     drawn = torch.arange(count, dtype=torch.int32).add_(_signed(low))
+    shifted = torch.empty_like(drawn)
     for word, (shift, factor) in zip(keys, _ROUNDS, strict=False):
         drawn.bitwise_xor_(_signed(word))
-        drawn.bitwise_xor_(_shifted(drawn, shift)).mul_(_signed(factor))
+        drawn.bitwise_xor_(_shifted(drawn, shift, shifted)).mul_(_signed(factor))
     drawn.bitwise_xor_(_signed(keys[3]))
-    return drawn.bitwise_xor_(_shifted(drawn, _LAST_SHIFT))
+    return drawn.bitwise_xor_(_shifted(drawn, _LAST_SHIFT, shifted))
 
 
 def bernoulli(key: bytes, probability: float | Tensor, start: int, count: int) -> Tensor:

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.methods.arithmetic import row_totals
+from engine.methods.arithmetic import fold, row_totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BLOCK = 2**12
+COLUMNS = 2**6
+"""What blocks are added up to in each chunk: the small rest is added for many chunks at once."""
 
 
-def block_totals(terms: Tensor, block: int = BLOCK) -> Tensor:
-    """Total of each block of a flat float64 tensor; the last block may be short. Shape ``(ceil(n / block),)``."""
+def folded(terms: Tensor, block: int = BLOCK, width: int = COLUMNS) -> Tensor:
+    """Add up each block of a flat float64 tensor, the last of which may be short, until ``width`` columns are left.
+
+    Shape ``(ceil(n / block), width)``, or fewer columns in narrow blocks; ``row_totals`` goes the rest of the way.
+    """
     count = -(-terms.numel() // block)
     if terms.numel() != count * block:
         terms = torch.nn.functional.pad(terms, (0, count * block - terms.numel()))
-    return row_totals(terms.view(count, block))
+    return fold(terms.view(count, block), width)
 
 
 def column_totals(parts: Iterable[tuple[Tensor, ...]], row: int) -> tuple[Tensor, ...]:

@@ -10,19 +10,18 @@ from engine.checkpoints.dtypes import SIZES
 from engine.errors import TensorError
 from engine.plan.cost import CHUNK, SPAN, rows_span
 from engine.run.inputs import opened
-from engine.run.mixing import Mixer, Passes
+from engine.run.mixing import Mixer
+from engine.run.passes import Passes
 from engine.run.rounding import DTYPES, check_copied, check_finite, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from torch import Tensor
 
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.plan.plan import Input, OutputTensor
     from engine.run.inputs import Stored
-    from engine.run.mixing import Bounds, Span
+    from engine.run.passes import Bounds, Span
     from engine.run.workers import Workers
 
 COPIED = 8 * 1024 * 1024
@@ -87,14 +86,15 @@ def _blend(
     mixer = Mixer(tensor.mixture, tensor.shape, passes)
     dtype = DTYPES[tensor.dtype]
 
-    def store(span: Span, chunks: Iterator[tuple[int, Tensor]]) -> None:
+    def store(span: Span) -> None:
         buffer = bytearray(span.length * dtype.itemsize)
         out = torch.frombuffer(buffer, dtype=dtype)
-        for start, values in chunks:
-            result = rounded(values, tensor.dtype)
-            check_finite(result, values, tensor.name, start)
-            begin = start - span.start
-            out[begin : begin + result.numel()] = result
+        if not mixer.settled(span, out, tensor.dtype):
+            for start, values in mixer.blended(span):
+                result = rounded(values, tensor.dtype)
+                check_finite(result, values, tensor.name, start)
+                begin = start - span.start
+                out[begin : begin + result.numel()] = result
         write(span.start, memoryview(buffer))
 
-    mixer.blend(store)
+    mixer.over(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def sweep_over(values, counter=None):
         for start in range(begin, min(begin + SPAN, values.numel()), CHUNK):
             yield TensorChunk(start, (values[start : min(start + CHUNK, begin + SPAN)],), None, ())
 
-    def sweep(function, only=None):
+    def sweep(function, only=None, *, single=False):
         if counter is not None and only is None:
             counter.append(1)
         starts = list(range(0, values.numel(), SPAN))
@@ -109,3 +110,69 @@ def test_several_cuts_at_once():
     one, two = find_cuts(measure, sweep_over(values), values.numel(), -(-values.numel() // SPAN))
     assert one.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, 5)
     assert two.selects((values * 3).abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values * 3, 7000)
+
+
+def sweep_over_stored(base, model):
+    """As ``sweep_over``, of a task vector of what is stored, in float32 where that is asked for."""
+
+    def difference(dtype, part):
+        return model[part].to(dtype) - base[part].to(dtype)
+
+    def chunks(begin, single):
+        def exact(indices):
+            return TensorChunk(begin, (difference(torch.float64, indices),), None, ())
+
+        for start in range(begin, min(begin + SPAN, base.numel()), CHUNK):
+            part = slice(start, min(start + CHUNK, begin + SPAN))
+            yield TensorChunk(
+                start,
+                (difference(torch.float32 if single else torch.float64, part),),
+                None,
+                (),
+                exact if single else None,
+            )
+
+    def sweep(function, only=None, *, single=False):
+        starts = list(range(0, base.numel(), SPAN))
+        asked.append((only, single))
+        return [function(chunks(begin, single)) for begin in (starts if only is None else [starts[only]])]
+
+    asked: list[tuple[int | None, bool]] = []
+    return sweep, asked
+
+
+def stored():
+    """Pairs of base and model: differences that float32 rounds, or cannot tell apart, or finds on a coarse grid."""
+    generator = torch.Generator().manual_seed(7)
+    base = torch.randn(9_000, generator=generator).to(torch.bfloat16)
+    ones = torch.ones(9_000, dtype=torch.bfloat16)
+    steps = (torch.arange(9_000) * 7 % 256).to(torch.bfloat16)
+    return {
+        "tuned": (base, (base.float() + 0.1 * torch.randn(9_000, generator=generator)).to(torch.bfloat16)),
+        "far apart": (base, (torch.randn(9_000, generator=generator) * 2.0**9).to(torch.bfloat16)),
+        "equal in float32": (steps * 2.0**-40, ones),
+        "nearly equal in float32": (steps * 2.0**-29, ones),
+        "not exact in float64 either": (steps * 2.0**-60, ones),
+        "float32": (torch.randn(9_000, generator=generator), torch.randn(9_000, generator=generator)),
+    }
+
+
+@pytest.mark.parametrize("name", stored())
+def test_float32_finds_the_same_cuts(name, monkeypatch):
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    base, model = stored()[name]
+    values = model.double() - base.double()
+    measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (0,), plain=True)
+    for keep in (1, 2, 90, 3_000, 4_770, 8_999, 9_000):
+        sweep, asked = sweep_over_stored(base, model)
+        (cut,) = find_cuts(replace(measure, keep=(keep,)), sweep, 9_000, 2)
+        assert cut.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, keep)
+        assert (None, True) in asked
+
+
+def test_an_ordinary_cut_takes_one_sweep_in_float32(monkeypatch):
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    sweep, asked = sweep_over_stored(*stored()["tuned"])
+    find_cuts(Cuts(lambda chunk: (chunk.models[0].abs(),), (4_770,), plain=True), sweep, 9_000, 2)
+    assert [single for only, single in asked if only is None] == [True]
+    assert all(single for _, single in asked)

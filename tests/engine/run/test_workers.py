@@ -70,3 +70,14 @@ def test_the_threads_are_gone_at_the_end():
         workers.run(str, range(10))
         assert threading.active_count() > before
     assert threading.active_count() == before
+
+
+def test_memory_is_used_again_and_grows():
+    with Workers(1) as workers:
+        first = workers.memory(8)
+        first[:] = b"abcdefgh"
+        assert bytes(workers.memory(5)) == b"abcde"
+        workers.memory(5)[0] = ord("x")
+        assert bytes(first) == b"xbcdefgh"
+        assert len(workers.memory(100)) == 100
+        assert len(workers.memory(0)) == 0

@@ -1,0 +1,56 @@
+"""How one tensor is gone through: in spans, one thread each, and in chunks within them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from engine.run.rounding import DTYPES
+from engine.run.sums import BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from engine.plan.plan import Input
+    from engine.run.inputs import Stored
+    from engine.run.workers import Workers
+
+T = TypeVar("T")
+Bounds = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of elements of a tensor: its inputs as they are stored. ``start`` is the first one's flat index."""
+
+    start: int
+    length: int
+    stored: Mapping[Input, Tensor]
+
+
+class Passes:
+    """The spans of a tensor, and its stored inputs, of which only what a span needs is read at a time.
+
+    ``run`` elements stay together, and sums are added in blocks of as many where that is more than one.
+    """
+
+    def __init__(
+        self, inputs: Mapping[Input, Stored], workers: Workers, spans: Sequence[Bounds], chunk: int, run: int
+    ) -> None:
+        self._inputs, self._workers, self._spans = inputs, workers, spans
+        self.chunk = max(run, chunk // run * run)
+        self.block = BLOCK if run == 1 else run
+        self.size, self.spans = spans[-1][1], len(spans)
+
+    def over(self, inputs: Sequence[Input], function: Callable[[Span], T], only: int | None = None) -> Iterator[T]:
+        """Run ``function`` over all spans of these inputs, or over one alone; results come in order."""
+
+        def read(bounds: Bounds) -> T:
+            stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
+            return function(Span(bounds[0], bounds[1] - bounds[0], stored))
+
+        return self._workers.each(read, self._spans if only is None else [self._spans[only]])
