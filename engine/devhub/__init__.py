@@ -2,9 +2,14 @@
 
 For the demo, for tests, and for trying a webhook without an account. It is a fake: it takes its behaviour from
 the client's source and the Hub's documentation, and can share our misreadings of them. What it does not know it
-answers with 501. It holds models only, listens on 127.0.0.1 only, and speaks LFS, not Xet: clients need
-HF_HUB_DISABLE_XET=1. People sign in to apps with it as with the Hub, by OpenID Connect but without a password; that
-alone needs joserfc, which gradio[oauth] brings.
+answers with 501. It holds models only, and listens on 127.0.0.1 only.
+
+It speaks LFS, and clients need HF_HUB_DISABLE_XET=1, unless it is served with ``xet=True``; that needs blake3 and lz4.
+Then clients may send and fetch large files by Xet too, where a chunk that is here is not sent again. Simplified: files
+are kept as plain bytes besides, and whoever asks for a chunk is told of it whichever repo it came with.
+
+People sign in to apps with it as with the Hub, by OpenID Connect but without a password; that alone needs joserfc,
+which gradio[oauth] brings.
 """
 
 from __future__ import annotations

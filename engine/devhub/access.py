@@ -132,6 +132,15 @@ def writable_at(call: Call, revision: str) -> Repo:
     return repo
 
 
+def open_to(call: Call, revision: str | None) -> Repo:
+    """Return the repo that the address names, if the caller may write there; None is a new pull request."""
+    if revision is not None:
+        return writable_at(call, revision)
+    repo = readable(call)
+    speaks(call, repo)
+    return repo
+
+
 def with_files(call: Call) -> Repo:
     """Return the repo that the address names, if the caller may take its files: a gated repo asks for more."""
     repo = readable(call)

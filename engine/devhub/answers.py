@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from engine.devhub.grants import Grant, Grants
     from engine.devhub.store import Store
+    from engine.devhub.xet.store import Xet
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Call:
 
     ``target`` is the path and the query as they came; ``base`` and ``files_base`` are this Hub's two addresses.
     ``user`` is whom the token belongs to, None without one; ``grant`` what it may do where an app was given it, None
-    for a user's own. ``grants`` are the apps' sign-ins. ``upload`` holds the body, and ``body`` nothing,
-    where the route takes whole files; the file is the handler's to move, and deleted if it is left.
+    for a user's own. ``grants`` are the apps' sign-ins; ``xet`` is None where this Hub speaks LFS alone. ``upload``
+    holds the body, and ``body`` nothing, where the route takes whole files; the file is the handler's to move, and
+    deleted if it is left.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class Call:
     headers: Mapping[str, str]
     user: str | None
     grants: Grants
+    xet: Xet | None = None
     grant: Grant | None = None
     body: bytes = b""
     upload: Upload | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.devhub.faults import Wire
     from engine.devhub.grants import Grants
     from engine.devhub.store import Store
+    from engine.devhub.xet.store import Xet
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,6 +42,7 @@ class Hub:
     base: str
     files_base: str
     files_port: int
+    xet: Xet | None
     cut: Callable[[Scope], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +50,7 @@ class Hub:
         if scope["type"] != "http":
             return
         method, path = scope["method"], scope["raw_path"].decode("ascii").partition("?")[0]
-        found = routes.find(method, path, on_files=scope["server"][1] == self.files_port)
+        found = self._find(method, path, scope["server"][1])
         name = found[0].name if found else routes.UNKNOWN
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         exchange = Exchange(method, name, path, headers.get("range"))
@@ -72,6 +74,9 @@ class Hub:
             else:
                 await self._send(scope, send, answer, exchange, number, fault.truncate)
 
+    def _find(self, method: str, path: str, port: int) -> tuple[routes.Route, Mapping[str, str]] | None:
+        return routes.find(method, path, on_files=port == self.files_port, xet=self.xet is not None)
+
     async def _call(
         self,
         scope: Scope,
@@ -94,6 +99,7 @@ class Hub:
             headers=headers,
             user=None,
             grants=self.grants,
+            xet=self.xet,
             body=b"" if keeps_body else await _drain(receive),
             upload=await self._receive_file(receive) if keeps_body else None,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engine.devhub import discussions
-from engine.devhub.access import commit_at, entry_at, owns, readable, signed_in, speaks, writable_at
+from engine.devhub.access import commit_at, entry_at, open_to, owns, readable, signed_in
 from engine.devhub.answers import Answer, as_json, bad_request, refuse, revision_missing
 from engine.devhub.blobs import LARGE, wants_lfs
 from engine.devhub.cards import problems
@@ -27,7 +27,7 @@ def preupload(call: Call) -> Answer:
 
     ``oid`` is the hash that the file has now (git's, or its content's for LFS), so that an unchanged one is skipped.
     """
-    repo = _open_to(call, None if call.one("create_pr") else call.params["rev"])
+    repo = open_to(call, None if call.one("create_pr") else call.params["rev"])
     commit = commit_at(call, repo)
     rows = []
     for file in call.json().get("files", []):
@@ -44,7 +44,7 @@ def lfs_batch(call: Call) -> Answer:
     A request for a ref needs the right to write there; without one (for a new pull request), to read.
     """
     body = call.json()
-    repo = _open_to(call, str(body["ref"]["name"]) if "ref" in body else None)
+    repo = open_to(call, str(body["ref"]["name"]) if "ref" in body else None)
     if body.get("operation") != "upload" or "basic" not in body.get("transfers", ["basic"]):
         raise refuse(501, "the embedded Hub takes LFS uploads by the basic transfer only")
     if body.get("hash_algo", "sha256") != "sha256":
@@ -112,7 +112,7 @@ def commit(call: Call) -> Answer:
     the pull request starts from there instead. All of it happens, or nothing.
     """
     to_pr = call.one("create_pr") == "1"
-    repo, user = _open_to(call, None if to_pr else call.params["rev"]), signed_in(call)
+    repo, user = open_to(call, None if to_pr else call.params["rev"]), signed_in(call)
     header, *changes = _lines(call.body)
     with call.store.transaction():
         head = commit_at(call, repo)
@@ -132,15 +132,6 @@ def commit(call: Call) -> Answer:
     if pull_request:
         answer["pullRequestUrl"] = f"{call.base}/{repo.id}/discussions/{pull_request}"
     return as_json(answer | {"hookOutput": ""})
-
-
-def _open_to(call: Call, revision: str | None) -> Repo:
-    """Return the repo that the address names, if the caller may write there; None is a new pull request."""
-    if revision is not None:
-        return writable_at(call, revision)
-    repo = readable(call)
-    speaks(call, repo)
-    return repo
 
 
 def _lines(body: bytes) -> list[dict[str, Any]]:

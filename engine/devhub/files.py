@@ -10,6 +10,7 @@ from engine.devhub.access import commit_at, entry_at, readable, with_files
 from engine.devhub.answers import Answer, as_json, bad_request, entry_missing, next_link, refuse, send_file
 from engine.devhub.models import pointer_sizes
 from engine.devhub.signed import check_signed, sign
+from engine.devhub.xet_tokens import xet_headers
 
 if TYPE_CHECKING:
     from engine.devhub.answers import Call
@@ -38,6 +39,7 @@ def resolve(call: Call) -> Answer:
     if not entry.lfs:
         return send_file(call, call.store.blobs.path(entry.sha256), entry.size, headers)
     headers |= {"X-Linked-Size": str(entry.size), "X-Linked-Etag": f'"{entry.sha256}"'}
+    headers |= xet_headers(call, repo, commit, entry)
     headers["Location"] = call.files_base + sign(call.secret, f"/contents/{entry.sha256}")
     return Answer(302, headers, f"Found. Redirecting to {headers['Location']}".encode())
 
@@ -117,8 +119,10 @@ def _row(
         if entry.lfs:
             row["lfs"] = {"oid": entry.sha256, **pointer_sizes(entry)}
             # The client copies a file to another repo only where it has a Xet hash, and hands that back
-            # unread. Only here: elsewhere it would be taken for an invitation to download by it.
-            row |= {"xetHash": entry.sha256} if copied else {}
+            # unread. One that did not come through Xet has one only here: elsewhere the client would take it
+            # for an invitation to download by it.
+            name = call.xet.name(entry.sha256) if call.xet else None
+            row |= {"xetHash": name or entry.sha256} if name or copied else {}
     if expand:
         row["lastCommit"] = _last_commit(call, commit, path)
         row["securityFileStatus"] = {"status": "unscanned", "avScan": None, "pickleImportScan": None}

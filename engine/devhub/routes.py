@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from engine.devhub import cards, commits, discussions, files, models, openid, page, refs, repos, search
+from engine.devhub import cards, cas, commits, discussions, files, models, openid, page, refs, repos, search, xet_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,8 @@ class Route:
 
     ``{repo}`` is one part or two: old repos have no namespace, so a client may ask for one, which is not here.
     On the files' own address only routes with ``on_files`` answer, and those nowhere else. With ``keeps_body``
-    the body goes to a file. Without ``takes_token`` the handler reads the Authorization header itself.
+    the body goes to a file. Without ``takes_token`` the handler reads the Authorization header itself. Those with
+    ``xet`` are there only on a Hub that speaks Xet.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Route:
     on_files: bool = False
     keeps_body: bool = False
     takes_token: bool = True
+    xet: bool = False
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parts of a quoted path, unquoted; None if this is another route's."""
@@ -93,6 +95,14 @@ ROUTES = (
     Route("contents", "GET", "/contents/{sha256}", files.contents, on_files=True),
     Route("contents", "HEAD", "/contents/{sha256}", files.contents, on_files=True),
     Route("lfs-put", "PUT", "/uploads/{repo}/{sha256}", commits.lfs_put, on_files=True, keeps_body=True),
+    Route("xet-read-token", "GET", f"{_M}/xet-read-token/{{rev}}", xet_tokens.read_token, xet=True),
+    Route("xet-write-token", "GET", f"{_M}/xet-write-token/{{rev}}", xet_tokens.write_token, xet=True),
+    Route("add-xorb", "POST", "/v1/xorbs/default/{hash}", cas.add_xorb, on_files=True, keeps_body=True, xet=True),
+    Route("xorb-grant", "POST", "/v1/xorb-grants/default/{hash}", cas.xorb_grant, on_files=True, xet=True),
+    Route("add-shard", "POST", "/v1/shards", cas.add_shard, on_files=True, xet=True),
+    Route("reconstruction", "GET", "/v1/reconstructions/{hash}", cas.reconstruction, on_files=True, xet=True),
+    Route("chunk", "GET", "/v1/chunks/default/{hash}", cas.chunk, on_files=True, xet=True),
+    Route("xorb", "GET", "/xorbs/{hash}", cas.xorb, on_files=True, xet=True),
     Route("openid-configuration", "GET", "/.well-known/openid-configuration", openid.configuration),
     Route("oauth-keys", "GET", "/oauth/jwks", openid.keys),
     Route("authorize", "GET", "/oauth/authorize", openid.authorize),
@@ -111,10 +121,10 @@ ROUTES = (
 """Tried in this order: what is longer stands before what is shorter."""
 
 
-def find(method: str, path: str, *, on_files: bool) -> tuple[Route, Mapping[str, str]] | None:
+def find(method: str, path: str, *, on_files: bool, xet: bool) -> tuple[Route, Mapping[str, str]] | None:
     """Return the route that takes a request, with the path's parts; None if none does."""
     for route in ROUTES:
-        if route.method == method and route.on_files == on_files:
+        if route.method == method and route.on_files == on_files and (xet or not route.xet):
             parts = route.match(path)
             if parts is not None:
                 return route, parts

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
     from pathlib import Path
 
+    from engine.devhub.xet.store import Xet
+
 HOST = "127.0.0.1"
 DEFAULT_USER = "demo"
 
@@ -81,11 +83,13 @@ def serve(
     users: Mapping[str, str] | None = None,
     apps: Mapping[str, App] | None = None,
     clock: Callable[[], float] = time.time,
+    xet: bool = False,
 ) -> Iterator[Server]:
     """Serve the Hub that lies in ``root`` (made if absent) on 127.0.0.1 until the block ends.
 
     ``users`` (token by name) join those whom ``root`` knows; if there are none at all, ``demo`` gets a token.
     ``apps`` (by their client id) are those that people may sign in to; ``clock`` tells when that expires.
+    With ``xet`` clients may send and fetch large files through Xet too, which needs blake3 and lz4.
     Port 0 lets the system choose. Contents have an address of their own, on another port that the system
     chooses, as the real Hub's are on another host. Raises ``OSError`` if the port is taken.
     """
@@ -97,7 +101,10 @@ def serve(
     uvicorn_server = _Uvicorn()
     files_port = sockets[1].getsockname()[1]
     grants = Grants(apps or {}, clock)
-    hub = Hub(store, store.secret(), store.users(), grants, wire, base, files_base, files_port, uvicorn_server.cut)
+    hub = Hub(
+        store, store.secret(), store.users(), grants, wire, base, files_base, files_port,
+        _xet(store, root) if xet else None, uvicorn_server.cut,
+    )  # fmt: skip
     uvicorn_server.config.app = hub
     thread = threading.Thread(target=uvicorn_server.run, args=(sockets,), daemon=True, name="devhub")
     thread.start()
@@ -126,6 +133,13 @@ def run(root: Path, port: int = 0) -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             return
+
+
+def _xet(store: Store, root: Path) -> Xet:
+    # Only the tests need it, so nobody else needs what it is built on.
+    from engine.devhub.xet.store import Xet  # noqa: PLC0415
+
+    return Xet(store, root / "xorbs")
 
 
 def _listen(port: int) -> socket.socket:

@@ -20,7 +20,7 @@ def sign(secret: bytes, path: str, query: str = "", now: float | None = None) ->
     """Return ``path`` with an expiry and a signature: whoever holds that address may use it, without a token."""
     expires = int((time.time() if now is None else now) + LIFETIME)
     signed = f"{path}?{query}{'&' if query else ''}expires={expires}"
-    return f"{signed}&signature={_signature(secret, signed)}"
+    return f"{signed}&signature={signature(secret, signed)}"
 
 
 def check_signed(call: Call) -> None:
@@ -30,12 +30,13 @@ def check_signed(call: Call) -> None:
     """
     if "authorization" in call.headers:
         raise refuse(400, "Only one auth mechanism allowed: this address is signed, send no Authorization header")
-    signed, _, signature = call.target.rpartition("&signature=")
-    if not hmac.compare_digest(signature.encode(), _signature(call.secret, signed).encode()):
+    signed, _, given = call.target.rpartition("&signature=")
+    if not hmac.compare_digest(given.encode(), signature(call.secret, signed).encode()):
         raise refuse(403, "The signature of this address does not match")
     if int(call.one("expires", "0")) < time.time():
         raise refuse(403, "This address has expired")
 
 
-def _signature(secret: bytes, text: str) -> str:
+def signature(secret: bytes, text: str) -> str:
+    """Return what proves that whoever wrote ``text`` knows the secret."""
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()

@@ -21,3 +21,12 @@ def signing_hub(tmp_path: Path, now: list[float]) -> Iterator[embedded.Server]:
     users = {"alice": "hf_alice_token", "bob": "hf_bob_token"}
     with embedded.serve(tmp_path / "signing", users=users, apps=APPS, clock=lambda: now[0]) as server:
         yield server
+
+
+@pytest.fixture
+def xet_hub(tmp_path: Path) -> Iterator[embedded.Server]:
+    """An embedded Hub that speaks Xet, with the users alice and bob and alice's empty repo ``alice/m``."""
+    users = {"alice": "hf_alice_token", "bob": "hf_bob_token"}
+    with embedded.serve(tmp_path / "xet", users=users, xet=True) as server:
+        server.store.create_repo("alice/m", "alice")
+        yield server
