@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SECRET = "of-a-benchmark"  # noqa: S105 - of a Hub on this machine, for a minute
 READERS = 200
-MOVES = 10
+MOVES = 2
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def open_hub() -> Hub:
     """Make the Hub's client, once it is needed: it reads HF_ENDPOINT, HF_TOKEN and the like by itself."""
     from engine.hub_client import Hub  # noqa: PLC0415 - it takes a moment to load
 
-    return Hub()
+    return Hub(warm=True)
 
 
 def _endpoint() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.canonical import digest
-from engine.errors import LockError, MergeError, RecipeError
+from engine.errors import HubError, LockError, MergeError, RecipeError
 from engine.events import Published, Said
 from engine.findings import Place, error, warning
 from engine.interrupts import held
@@ -19,8 +19,9 @@ from engine.publish.record import RECORD, read_record
 from engine.recipe import is_repo, meaning, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from engine.checkpoints.checkpoint import Pin
     from engine.events import Report
     from engine.hub_client import Hub
     from engine.plan.drift import Drift
@@ -81,10 +82,19 @@ def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Pl
     if sound is not None:
         check_before(lock, digest(meaning(sound)), where)
     plan, models = build(str(path), text, open_hub, options, lock.commits)
+    if any(pin.kind == "hub" for pin in plan.models) and open_hub().offline:
+        plan = replace(plan, models=_seen_as_locked(plan.models, lock))
     if Path(where).name == LOCK:  # who makes a finished model again need not publish it to the same place
         lock = lock.model_copy(update={"plan_digest": plan.digest})
     check_after(lock, plan, where)
     return Planned(plan, models, lock)
+
+
+def _seen_as_locked(pins: Sequence[Pin], lock: Lock) -> tuple[Pin, ...]:
+    """Take from the lock who may see the models, which a cache does not tell."""
+    locked = {pin.ref: pin for pin in lock.models}
+    known = (locked.get(pin.ref, pin) for pin in pins)
+    return tuple(replace(pin, gated=old.gated, private=old.private) for pin, old in zip(pins, known, strict=True))
 
 
 def plan_for_review(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
@@ -120,6 +130,8 @@ def drifts(lock: Lock, open_hub: Callable[[], Hub]) -> list[Drift]:
     if not pins:
         return []
     hub = open_hub()
+    if hub.offline:
+        raise HubError("HF_HUB_OFFLINE is set, so nobody was asked what became of the models; unset it to go online")
     return [drift for pin in pins if (drift := drift_of(hub, pin)) is not None]
 
 
@@ -164,6 +176,11 @@ def publish(
     With ``create_pr`` the model comes as a pull request. ``clean_staging`` removes what unfinished publishes of other
     plans left at the target, and without a lock begins anew.
     """
+    if open_hub().offline:
+        raise HubError(
+            "HF_HUB_OFFLINE is set, and to publish is to write to the Hub; unset it, or make the model in a folder "
+            "with `mergesmith merge`"
+        )
     planned = _plan_to_publish(path, open_hub, options, report, require_lock, create_pr, clean_staging)
     plan = planned.plan
     _refuse_unpublishable(plan)

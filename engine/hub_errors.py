@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import HubError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+SHOWN = 3
+"""Files that an error names, of those that are missing."""
 
 
 class ModelMissing(ModelError):  # noqa: N818  read as a sentence: except ModelMissing
@@ -25,6 +29,10 @@ class FileMissing(ModelError):  # noqa: N818
 
 class ModelGated(ModelError):  # noqa: N818
     """The repo's files are given out on request only, and this token has no access."""
+
+
+class NotCached(ModelError):  # noqa: N818
+    """Asking is forbidden, and this machine's cache does not hold the model, or not the whole of it."""
 
 
 class Moved(HubError):  # noqa: N818
@@ -110,6 +118,17 @@ def unreachable(task: Task, reason: str) -> HubError:
 def offline(task: Task) -> HubError:
     """Explain that the user forbade asking."""
     return HubError(f"HF_HUB_OFFLINE is set, so nothing was asked {_while(task)}; unset it to go online")
+
+
+def not_cached(repo: str, revision: str | None, absent: Sequence[str] = ()) -> NotCached:
+    """Explain that the cache lacks some files of a model, or has no list of what there is."""
+    fetch = f"hf download {repo}" if revision is None else f"hf download {repo} --revision {shlex.quote(revision)}"
+    listed = ", ".join(absent[:SHOWN]) + (f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else "")
+    lacks = f"lacks {listed}" if absent else "has no list of its files"
+    return NotCached(
+        f"{at(repo, revision)}: HF_HUB_OFFLINE is set, and the Hub's cache on this machine {lacks};"
+        f" run `HF_HUB_OFFLINE=0 {fetch}`, or unset HF_HUB_OFFLINE"
+    )
 
 
 def no_token(task: Task, reason: str = "") -> HubError:

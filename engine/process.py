@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -81,7 +82,9 @@ def to_read(environment: Mapping[str, str], token: str) -> dict[str, str]:
 
 
 def _kept(environment: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in environment.items() if (k in KEPT or k.startswith("HF_")) and k not in TOKENS}
+    kept = {k: v for k, v in environment.items() if (k in KEPT or k.startswith("HF_")) and k not in TOKENS}
+    # What lies in this machine's cache, others were allowed to see.
+    return kept | {"HF_HUB_CACHE": os.devnull}
 
 
 def run_process(

@@ -10,15 +10,17 @@ from engine.checkpoints.config import architecture
 from engine.checkpoints.header import PREFIX, TensorInfo, header_length, parse_header
 from engine.checkpoints.side_files import is_pinned
 from engine.errors import ModelError
+from engine.hub_errors import not_cached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
-    from engine.hub_client import Hub, HubFile
+    from engine.hub_client import Hub, HubFile, HubModel
 
 FIRST_READ = 100_000
 """Bytes of a weight file asked for at first: holds most headers, as the Hub's own client found."""
 CONNECTIONS = 8
+CARD = "README.md"
 
 
 class HubCheckpoint:
@@ -35,10 +37,13 @@ class HubCheckpoint:
         files = {file.name: file for file in model.files}
         if "config.json" not in files:
             raise ModelError(f"{ref} has no config.json; name a repo that holds a model for transformers")
-        self.config: Mapping[str, Any] = self._json("config.json")
+        if INDEX in model.absent:
+            _stop_where_absent(model, model.absent)  # any of them may be the model's
         index = self._json(INDEX) if INDEX in files else None
-        small = [files[name].size for name in ("config.json", INDEX) if name in files]
         weights = weight_files({name: file.size for name, file in files.items()}, ref, index)
+        _stop_where_absent(model, weights)
+        self.config: Mapping[str, Any] = self._json("config.json")
+        small = [files[name].size for name in ("config.json", INDEX) if name in files]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             read = list(pool.map(lambda name: self._header(name, files[name].size), weights))
         self.header_bytes = sum(small) + sum(nbytes for _, nbytes in read)
@@ -87,6 +92,13 @@ class HubCheckpoint:
         buffer = bytearray(length)
         self._hub.read(self._repo, self._commit, name, begin, memoryview(buffer))
         return bytes(buffer)
+
+
+def _stop_where_absent(model: HubModel, weights: Container[str]) -> None:
+    """Stop where a file is absent that is merged, pinned, or tells the licence (the card)."""
+    absent = [name for name in model.absent if name == CARD or is_pinned(name, weights)]
+    if absent:
+        raise not_cached(model.repo, model.commit, absent)
 
 
 def _file_pin(file: HubFile) -> FilePin:

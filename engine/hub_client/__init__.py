@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from engine.hub_client.hub import Hub
 from engine.hub_client.values import Commit, Found, HubFile, HubModel, PullRequest, Upload
-from engine.hub_errors import BranchMissing, FileMissing, ModelGated, ModelMissing, Moved, RevisionMissing
+from engine.hub_errors import BranchMissing, FileMissing, ModelGated, ModelMissing, Moved, NotCached, RevisionMissing
 
 __all__ = [
     "BranchMissing",
@@ -21,6 +21,7 @@ __all__ = [
     "ModelGated",
     "ModelMissing",
     "Moved",
+    "NotCached",
     "PullRequest",
     "RevisionMissing",
     "Upload",

@@ -13,6 +13,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
 from engine import hub_errors
 from engine.errors import HubError, ModelError
+from engine.hub_client import disk
 from engine.hub_client.asking import NOT_TAKEN, status_of
 from engine.hub_client.searching import Searching
 from engine.hub_client.values import Commit, HubFile, HubModel, PullRequest, Upload
@@ -27,7 +28,8 @@ class Hub(Searching):
     """A Hub at ``endpoint`` with ``token``; None means huggingface_hub's own (HF_ENDPOINT, ``get_token()``).
 
     ``token=False`` is nobody, whatever token the machine has. Safe to use from several threads. ``sleep`` is how it
-    waits between tries.
+    waits between tries. A ``warm`` one reads from huggingface_hub's cache on this machine what lies there at the very
+    commit; offline, that is all there is. Whoever asks for others must not: the cache holds what its owner may see.
     """
 
     def __repr__(self) -> str:
@@ -41,9 +43,12 @@ class Hub(Searching):
     def model(self, repo: str, revision: str | None) -> HubModel:
         """Return what ``repo`` holds at ``revision`` (None: its main branch), in one request.
 
-        Raises ``ModelMissing``, ``RevisionMissing``, ``HubError``. A gated repo answers this to everybody.
+        Offline a warm Hub returns what the cache knows: see ``disk.model_at``. Raises ``ModelMissing``,
+        ``RevisionMissing``, ``NotCached``, ``HubError``. A gated repo answers this to everybody.
         """
         task = self._task(f"looking up {at(repo, revision)}", repo, revision, reading=True)
+        if self._warm and self.offline:
+            return self._call(task, lambda: disk.model_at(repo, revision))
         info = self._call(task, lambda: self._api.model_info(repo, revision=revision, files_metadata=True))
         if info.sha is None:
             raise hub_errors.refused(task, "the answer names no commit")

@@ -27,7 +27,8 @@ class HubModel:
     """A repo at a commit: files sorted by name, ``card`` the README's front matter ({} if none).
 
     ``repo`` is the name that it has on the Hub, which may not be the one that it was asked for by. ``gated`` says that
-    access is given on request, whether or not this token has it.
+    access is given on request, whether or not this token has it. ``absent`` names the files that cannot be read,
+    and whose ``sha256`` is unknown: offline, those that this machine's cache lacks.
     """
 
     repo: str
@@ -37,6 +38,7 @@ class HubModel:
     files: tuple[HubFile, ...]
     card: Mapping[str, Any]
     last_modified: datetime | None
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ RUNNER = {
     "HF_ENDPOINT": "https://hub",
     "HF_TOKEN": "hf_lies_about",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "HF_HUB_CACHE": "/home/runner/cache",
     "GITHUB_TOKEN": "ghs_x",
     "GITHUB_ACTIONS": "true",
     "INPUT_GITHUB-TOKEN": "ghs_x",
@@ -21,7 +22,12 @@ RUNNER = {
     "PYTHONPATH": "/workspace",
     "LD_PRELOAD": "/workspace/x.so",
 }
-KEPT = {"PATH": "/bin", "HF_ENDPOINT": "https://hub", "GITHUB_ACTIONS": "true"}
+KEPT = {
+    "PATH": "/bin",
+    "HF_ENDPOINT": "https://hub",
+    "GITHUB_ACTIONS": "true",
+    "HF_HUB_CACHE": "/dev/null",  # it may hold what whoever is served must not see
+}
 
 
 def test_with_a_token_nothing_else():

@@ -48,6 +48,7 @@ def test_it_gets_the_token_and_none_of_our_secrets():
         "HF_HOME": "/h",
         "HF_TOKEN": SECRET,
         "HF_ENDPOINT": "http://hub",
+        "HF_HUB_CACHE": "/dev/null",
         "TMPDIR": "/w/tmp",
     }
 

@@ -190,3 +190,23 @@ def test_a_stack_of_what_the_hub_holds_costs_almost_nothing(xet_hub: Server, hom
     sizes = publish(xet_hub, home, tmp_path / "stack.yaml")
     assert sum(sizes.values()) > 14_000_000
     assert received(xet_hub.log, "add-xorb") < 0.1 * sum(sizes.values())
+
+
+REFUSED = """
+import sys
+from pathlib import Path
+from engine.errors import HubError
+from engine.hub_client import Hub
+try:
+    Hub().upload("alice/m", Path(sys.argv[1]), "model.safetensors")
+except HubError as error:
+    print(error)
+"""
+
+
+def test_a_refused_transfer_is_told_in_our_words(xet_hub: Server, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(random.Random(5).randbytes(100_000))
+    xet_hub.inject("add-xorb", status=403, times=20)
+    told = finish(start(xet_hub, home, REFUSED, tmp_path / "weights"))
+    assert told.startswith(f"refused while uploading model.safetensors to alice/m at {xet_hub.endpoint}: ")
+    assert "403 Forbidden" in told
