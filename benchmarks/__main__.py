@@ -7,7 +7,6 @@ with ``cat`` and writing the output once with ``cp``. mergekit is installed into
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -20,11 +19,13 @@ from benchmarks.recipes import MODELS, SHAPES, recipes
 
 WORK = Path(__file__).parent / "work"
 PEER = "mergekit==0.1.5"
+PAUSE = 0.02
+"""Seconds between two looks at memory."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: wall seconds, peak resident memory in MB."""
+    """One process and those that it started: wall seconds, peak resident memory in MB, shared pages counted once."""
 
     seconds: float
     megabytes: float
@@ -83,12 +84,24 @@ def _timed(command: list[str], out: Path) -> Measured:
     started = time.perf_counter()
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)  # noqa: S603 - our own command
-        _, status, usage = os.wait4(process.pid, 0)
+        most = 0.0
+        while process.poll() is None:
+            most = max(most, resident(process.pid))
+            time.sleep(PAUSE)
     seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{log.read_text(errors='replace')[-2000:]}")
-    return Measured(seconds, usage.ru_maxrss / 1024)
+    return Measured(seconds, most)
+
+
+def resident(pid: int) -> float:
+    """MB of memory of a process and of those that it started: each page's share, as the system has it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        shares = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").split("Pss:")[1].split()[0]
+    except (OSError, IndexError):  # it has just ended
+        return 0.0
+    return int(shares) / 1024 + sum(resident(int(child)) for child in children)
 
 
 def _floor(text: str, folder: Path, out: Path) -> float:

@@ -6,6 +6,7 @@ the file, or a few, over several connections. A batch and the next one together 
 
 from __future__ import annotations
 
+import mmap
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.checkpoints.header import TensorInfo
     from engine.plan.plan import Input, OutputTensor
+    from engine.run.crew import Crew
     from engine.run.inputs import Stored
 
 
@@ -32,6 +34,11 @@ class Batch:
 
     tensors: list[OutputTensor]
     inputs: dict[Input, None]
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are fetched."""
+        return sum(item.nbytes for item in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -85,19 +92,24 @@ def stretches_of(inputs: Iterable[Input], checkpoints: Sequence[Checkpoint]) -> 
 
 
 class _Fetch:
-    """One batch on its way."""
+    """One batch on its way into ``room``, if this process is the one that fetches."""
 
-    def __init__(self, batch: Batch, checkpoints: Sequence[Checkpoint], pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, batch: Batch, checkpoints: Sequence[Checkpoint], room: memoryview, pool: ThreadPoolExecutor | None
+    ) -> None:
         self._buffers: list[tuple[Stretch, memoryview]] = []
         self.pieces: list[Future[None]] = []
+        begin = 0
         for stretch in stretches_of(batch.inputs, checkpoints):
-            checkpoint = checkpoints[stretch.inputs[0][0].model]
-            buffer = memoryview(bytearray(stretch.length))
+            buffer = room[begin : begin + stretch.length]
             self._buffers.append((stretch, buffer))
-            self.pieces += [
-                pool.submit(checkpoint.read, stretch.first, begin, buffer[begin : begin + PIECE])
-                for begin in range(0, len(buffer), PIECE)
-            ]
+            begin += stretch.length
+            if pool is not None:
+                read = checkpoints[stretch.inputs[0][0].model].read
+                self.pieces += [
+                    pool.submit(read, stretch.first, start, buffer[start : start + PIECE])
+                    for start in range(0, len(buffer), PIECE)
+                ]
 
     def arrived(self) -> dict[Input, Stored]:
         """Wait until all is there."""
@@ -110,27 +122,40 @@ class _Fetch:
         }
 
 
+def rooms_for(batches: Sequence[Batch]) -> tuple[memoryview, memoryview]:
+    """Make room for the heaviest of every second batch, and of the others; processes that are parted later share it."""
+    heaviest = (max((batch.weight for batch in batches[start::2]), default=0) for start in (0, 1))
+    one, other = (memoryview(mmap.mmap(-1, weight)) if weight else memoryview(b"") for weight in heaviest)
+    return one, other
+
+
 @contextmanager
 def reading_ahead(
-    batches: Sequence[Batch], checkpoints: Sequence[Checkpoint]
+    batches: Sequence[Batch],
+    checkpoints: Sequence[Checkpoint],
+    rooms: tuple[memoryview, memoryview],
+    crew: Crew,
 ) -> Iterator[Iterator[tuple[OutputTensor, Mapping[Input, Stored]]]]:
-    """Give each tensor with its remote inputs, the next batch being fetched meanwhile.
+    """Give each tensor with its remote inputs, the next batch being fetched meanwhile, by the crew's leader.
 
     At the end, or on an error, what is under way is waited for and the rest is never asked for.
     """
     with ThreadPoolExecutor(CONNECTIONS, "fetch") as pool:
         under_way: list[Future[None]] = []
 
-        def fetch(batch: Batch) -> _Fetch:
-            started = _Fetch(batch, checkpoints, pool)
+        def fetch(number: int) -> _Fetch:
+            started = _Fetch(batches[number], checkpoints, rooms[number % 2], pool if crew.number == 0 else None)
             under_way[:] = [piece for piece in under_way if not piece.done()] + started.pieces
             return started
 
         def each() -> Iterator[tuple[OutputTensor, Mapping[Input, Stored]]]:
-            coming = fetch(batches[0]) if batches else None
+            coming = fetch(0) if batches else None
+            fetching = any(batch.inputs for batch in batches)
             for number, batch in enumerate(batches):
                 stored: dict[Input, Stored] = coming.arrived() if coming else {}
-                coming = fetch(batches[number + 1]) if number + 1 < len(batches) else None
+                if fetching:
+                    crew.together()  # it has arrived for all, and nobody is at the one before, whose room is next
+                coming = fetch(number + 1) if number + 1 < len(batches) else None
                 for tensor in batch.tensors:
                     yield tensor, stored
                 stored.clear()  # whoever took it may still hold it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.checkpoints.header import TensorInfo
     from engine.plan.plan import Input, OutputTensor
-    from engine.run.workers import Workers
+    from engine.run.crew import Crew
 
 PIECE = 16 * 1024 * 1024
 """Bytes that one thread fetches at a time when a whole tensor is held or spooled."""
@@ -32,15 +33,28 @@ class Stored(Protocol):
     """The stored bytes of one input."""
 
     def __call__(self, begin: int, end: int) -> memoryview:
-        """Bytes of the elements ``begin .. end``; may be a view, never to be changed."""
+        """Bytes of the elements ``begin .. end``; a view, never to be changed, and good until this thread reads on."""
         ...
 
 
+class Buffer(threading.local):
+    """Bytes that each thread uses again and again: fresh ones are cleared first, and take pages from the system."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+
+    def __call__(self, size: int) -> memoryview:
+        """Give ``size`` bytes, whatever they hold, until this thread asks again."""
+        if len(self._memory) < size:
+            self._memory = bytearray(size)
+        return memoryview(self._memory)[:size]
+
+
 def _reading(item: Input, fill: Fill) -> Stored:
-    itemsize = SIZES[item.dtype]
+    itemsize, own = SIZES[item.dtype], Buffer()
 
     def stored(begin: int, end: int) -> memoryview:
-        buffer = memoryview(bytearray((end - begin) * itemsize))
+        buffer = own((end - begin) * itemsize)
         fill(begin * itemsize, buffer)
         return buffer
 
@@ -57,7 +71,7 @@ def _filler(checkpoint: Checkpoint, info: TensorInfo) -> Fill:
     return lambda begin, out: checkpoint.read(info, begin, out)
 
 
-def _fetch(workers: Workers, fills: Sequence[Fill], outs: Sequence[memoryview]) -> None:
+def _fetch(workers: Crew, fills: Sequence[Fill], outs: Sequence[memoryview]) -> None:
     """Fill every buffer, piece by piece, in threads."""
     pieces = [
         (fill, begin, out[begin : begin + PIECE])
@@ -71,7 +85,7 @@ def _fetch(workers: Workers, fills: Sequence[Fill], outs: Sequence[memoryview]) 
 def opened(
     tensor: OutputTensor,
     checkpoints: Sequence[Checkpoint],
-    workers: Workers,
+    workers: Crew,
     scratch: Path,
     given: Mapping[Input, Stored],
 ) -> Iterator[dict[Input, Stored]]:
@@ -88,6 +102,7 @@ def opened(
         memory = workers.memory(ends[-1])
         buffers = [memory[begin:end] for begin, end in pairwise(ends)]
         _fetch(workers, fills, buffers)
+        workers.together()
         yield there | {item: held(item, buffer) for item, buffer in zip(inputs, buffers, strict=True)}
     elif tensor.reading == "spool":
         with tempfile.TemporaryFile(dir=scratch, buffering=0) as file:
@@ -96,7 +111,7 @@ def opened(
         yield there | {item: _reading(item, fill) for item, fill in zip(inputs, fills, strict=True)}
 
 
-def _spooled(inputs: Sequence[Input], fills: Sequence[Fill], workers: Workers, file: int) -> dict[Input, Stored]:
+def _spooled(inputs: Sequence[Input], fills: Sequence[Fill], workers: Crew, file: int) -> dict[Input, Stored]:
     starts, total = [], 0
     for item in inputs:
         starts.append(total)

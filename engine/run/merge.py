@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,9 +12,12 @@ import torch
 from engine.events import ShardDone, ShardKept, Started, TensorDone
 from engine.plan.cost import CHUNK
 from engine.plan.plan import Options
-from engine.run.ahead import batches_of, reading_ahead
+from engine.run.ahead import batches_of, reading_ahead, rooms_for
 from engine.run.files import disk_errors
+from engine.run.processes import POSSIBLE, Processes
 from engine.run.shard import ShardWriter
+from engine.run.sharing import PARTED, Sharing, held_together
+from engine.run.system import keep_freed_memory
 from engine.run.tensor import merge_tensor
 from engine.run.workers import Workers
 
@@ -53,14 +57,17 @@ def run(
     threads: int,
     memory: int = Options.memory,
     chunk: int = CHUNK,
+    parted: int = PARTED,
 ) -> tuple[FinishedShard, ...]:
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
-    ``memory`` is the budget, in bytes, for inputs that are read ahead. Neither it nor ``threads`` nor ``chunk`` changes
-    any byte. ``MergeError`` where the disk is full, ``TensorError`` where a tensor cannot be stored. An interruption
-    waits for what the threads have begun.
+    ``memory`` is the budget, in bytes, for inputs that are read ahead. Shards from ``parted`` bytes on are made by
+    processes, smaller ones by threads. None of these, nor ``threads`` nor ``chunk``, changes any byte. ``MergeError``
+    where the disk is full, ``TensorError`` where a tensor cannot be stored. An interruption waits for what the threads
+    have begun.
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
+    keep_freed_memory()
     done = []
     with one_torch_thread(), reading(models), Workers(threads) as workers, disk_errors(sink.work):
         for shard in plan.shards:
@@ -70,27 +77,49 @@ def run(
                 done.append(kept)
                 continue
             path = sink.work / f"{shard.file}.partial"
-            finished = _shard(plan, models, shard, path, workers, report, memory // 4, chunk)
+            apart = threads if POSSIBLE and shard.size >= parted else 1
+            making = _Making(plan, models, workers, path.parent, memory // 4, chunk)
+            finished = _shard(making, shard, path, report, apart)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
             done.append(finished)
     return tuple(done)
 
 
-def _shard(
-    plan: Plan, models: Models, shard: Shard, path: Path, workers: Workers, report: Report, batch: int, chunk: int
-) -> FinishedShard:
-    writer = ShardWriter(path, shard, plan.tensors)
-    numbers = {plan.tensors[number].name: number for number in shard.tensors}
-    batches = batches_of([plan.tensors[number] for number in shard.tensors], models.checkpoints, batch)
+@dataclass(frozen=True)
+class _Making:
+    """What every shard of a run is made with."""
+
+    plan: Plan
+    models: Models
+    workers: Workers
+    scratch: Path
+    batch: int
+    chunk: int
+
+
+def _shard(making: _Making, shard: Shard, path: Path, report: Report, apart: int) -> FinishedShard:
+    tensors = [making.plan.tensors[number] for number in shard.tensors]
+    numbers = {making.plan.tensors[number].name: number for number in shard.tensors}
+    batches = batches_of(tensors, making.models.checkpoints, making.batch)
+    rooms = rooms_for(batches)  # before there are other processes, so that all see the same
+    writer = ShardWriter(path, shard, making.plan.tensors)
     try:
-        with reading_ahead(batches, models.checkpoints) as ahead:
+        with (
+            Processes(apart, held_together(tensors)) as crew,
+            reading_ahead(batches, making.models.checkpoints, rooms, crew) as ahead,
+        ):
+            sharing = Sharing(crew, making.workers, making.models.checkpoints)
             for tensor, given in ahead:
                 number = numbers[tensor.name]
                 write = partial(writer.write, number, tensor)
-                merge_tensor(tensor, models.checkpoints, workers, path.parent, write, chunk=chunk, given=given)
-                writer.finished(number, tensor)
-                report(TensorDone(tensor.name, shard.file, tensor.nbytes))
+                with sharing.of(tensor, given) as who:
+                    if who is not None:
+                        checkpoints = making.models.checkpoints
+                        merge_tensor(tensor, checkpoints, who, making.scratch, write, chunk=making.chunk, given=given)
+                if crew.number == 0:
+                    writer.finished(number, tensor)
+                    report(TensorDone(tensor.name, shard.file, tensor.nbytes))
         return writer.finish()
     finally:
         writer.close()

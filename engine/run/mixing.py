@@ -88,8 +88,7 @@ class Mixer:
 
     def over(self, take: Callable[[Span], None]) -> None:
         """Hand every span to ``take``, from several threads."""
-        for _ in self._passes.over(self._inputs, take):
-            pass
+        self._passes.run(self._inputs, take)
 
     def blended(self, span: Span) -> Iterator[tuple[int, Tensor]]:
         """Give the first elements and float64 values of a span's chunks."""

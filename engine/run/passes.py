@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.plan.plan import Input
+    from engine.run.crew import Crew
     from engine.run.inputs import Stored
-    from engine.run.workers import Workers
 
 T = TypeVar("T")
 Bounds = tuple[int, int]
@@ -39,7 +39,7 @@ class Passes:
     """
 
     def __init__(
-        self, inputs: Mapping[Input, Stored], workers: Workers, spans: Sequence[Bounds], chunk: int, run: int
+        self, inputs: Mapping[Input, Stored], workers: Crew, spans: Sequence[Bounds], chunk: int, run: int
     ) -> None:
         self._inputs, self._workers, self._spans = inputs, workers, spans
         self.chunk = max(run, chunk // run * run)
@@ -48,9 +48,15 @@ class Passes:
 
     def over(self, inputs: Sequence[Input], function: Callable[[Span], T], only: int | None = None) -> Iterator[T]:
         """Run ``function`` over all spans of these inputs, or over one alone; results come in order."""
+        return self._workers.each(self._reading(inputs, function), self._spans if only is None else [self._spans[only]])
 
+    def run(self, inputs: Sequence[Input], function: Callable[[Span], object]) -> None:
+        """Run ``function`` over all spans of these inputs, whatever it gives."""
+        self._workers.run(self._reading(inputs, function), self._spans)
+
+    def _reading(self, inputs: Sequence[Input], function: Callable[[Span], T]) -> Callable[[Bounds], T]:
         def read(bounds: Bounds) -> T:
             stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
             return function(Span(bounds[0], bounds[1] - bounds[0], stored))
 
-        return self._workers.each(read, self._spans if only is None else [self._spans[only]])
+        return read

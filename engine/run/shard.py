@@ -37,6 +37,7 @@ class ShardWriter:
 
     def __init__(self, path: Path, shard: Shard, tensors: Sequence[OutputTensor]) -> None:
         self._shard, self._path = shard, path
+        path.unlink(missing_ok=True)  # whoever has it open still, of a run that was cut, writes to nothing
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._hashing = ThreadPoolExecutor(1, "hash")
         self._beside = ThreadPoolExecutor(1, "hash-tensor")

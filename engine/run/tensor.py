@@ -9,7 +9,7 @@ import torch
 from engine.checkpoints.dtypes import SIZES
 from engine.errors import TensorError
 from engine.plan.cost import CHUNK, SPAN, rows_span
-from engine.run.inputs import opened
+from engine.run.inputs import Buffer, opened
 from engine.run.mixing import Mixer
 from engine.run.passes import Passes
 from engine.run.rounding import DTYPES, check_copied, check_finite, rounded
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from engine.checkpoints.checkpoint import Checkpoint
     from engine.plan.plan import Input, OutputTensor
+    from engine.run.crew import Crew
     from engine.run.inputs import Stored
     from engine.run.passes import Bounds, Span
-    from engine.run.workers import Workers
 
 COPIED = 8 * 1024 * 1024
 """Bytes that are copied at a time: on the Hub each piece is a request."""
@@ -31,7 +31,7 @@ COPIED = 8 * 1024 * 1024
 def merge_tensor(
     tensor: OutputTensor,
     checkpoints: Sequence[Checkpoint],
-    workers: Workers,
+    workers: Crew,
     scratch: Path,
     write: Callable[[int, memoryview], None],
     *,
@@ -58,7 +58,7 @@ def _spans(size: int, length: int) -> list[Bounds]:
 
 
 def _copy(
-    tensor: OutputTensor, inputs: Sequence[Stored], workers: Workers, write: Callable[[int, memoryview], None]
+    tensor: OutputTensor, inputs: Sequence[Stored], workers: Crew, write: Callable[[int, memoryview], None]
 ) -> None:
     def copy(span: Bounds) -> None:
         first = inputs[0](*span)
@@ -77,7 +77,7 @@ def _copy(
 def _blend(
     tensor: OutputTensor,
     inputs: Mapping[Input, Stored],
-    workers: Workers,
+    workers: Crew,
     write: Callable[[int, memoryview], None],
     chunk: int,
 ) -> None:
@@ -86,8 +86,10 @@ def _blend(
     mixer = Mixer(tensor.mixture, tensor.shape, passes)
     dtype = DTYPES[tensor.dtype]
 
+    room = Buffer()
+
     def store(span: Span) -> None:
-        buffer = bytearray(span.length * dtype.itemsize)
+        buffer = room(span.length * dtype.itemsize)
         out = torch.frombuffer(buffer, dtype=dtype)
         if not mixer.settled(span, out, tensor.dtype):
             for start, values in mixer.blended(span):
@@ -95,6 +97,6 @@ def _blend(
                 check_finite(result, values, tensor.name, start)
                 begin = start - span.start
                 out[begin : begin + result.numel()] = result
-        write(span.start, memoryview(buffer))
+        write(span.start, buffer)
 
     mixer.over(store)

@@ -7,12 +7,11 @@ for each other at the end of every operation, and a merge takes twenty times as 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from typing import Self
 
@@ -21,9 +20,15 @@ T = TypeVar("T")
 
 
 class Workers:
-    """``threads`` threads, and memory that they fill; a context, at whose end the threads are gone."""
+    """``threads`` threads, and memory that they fill; a context, at whose end the threads are gone.
+
+    One thread is the caller's own.
+    """
+
+    number, count = 0, 1
 
     def __init__(self, threads: int) -> None:
+        self._alone = threads == 1
         self._pool = ThreadPoolExecutor(threads, "merge")
         self._ahead = 2 * threads
         self._memory = bytearray()
@@ -41,14 +46,14 @@ class Workers:
             self._memory = bytearray(size)
         return memoryview(self._memory)[:size]
 
-    def each(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    def each(self, function: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
         """Yield ``function(item)`` for every item, in order; no more than twice ``threads`` are under way.
 
         So what results weigh does not grow with their number. On an error, or an interruption, what is under way
         is waited for and the rest is never begun: after that nobody writes to files that the caller closes. One item
         alone is done in the caller's thread: most tensors are small, and handing over costs more than they do.
         """
-        if isinstance(items, Sized) and len(items) == 1:
+        if self._alone or len(items) == 1:
             yield from map(function, items)
             return
         running: deque[Future[T]] = deque()
@@ -64,10 +69,13 @@ class Workers:
                 future.cancel()
             wait(running)
 
-    def run(self, function: Callable[[S], object], items: Iterable[S]) -> None:
+    def run(self, function: Callable[[S], object], items: Sequence[S]) -> None:
         """Call ``function`` for every item."""
         for _ in self.each(function, items):
             pass
+
+    def together(self) -> None:
+        """Nobody else is there to be waited for."""
 
 
 def _first(running: deque[Future[T]]) -> T:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import families
 import pytest
@@ -20,8 +21,13 @@ from engine.hub_client import Hub
 from engine.plan.plan import Options
 from engine.publish.assemble import assemble
 from engine.publish.folder import FolderSink
+from engine.run import sharing as sharing_module
 from engine.run import tensor as tensor_module
 from engine.run.merge import run
+from engine.run.sharing import PARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROWS = 1030
 """Rows of 1,024: a little more than the 2²⁰ elements of one span."""
@@ -90,10 +96,19 @@ def expected(home, tmp_path_factory):
         os.chdir(old)
 
 
-def made(name: str, out: Path, *, threads: int = 2, chunk: int = 2**16, options: Options | None = None) -> str:
-    planned = plan_locked(Path(f"{name}.yaml"), no_hub, options or Options())
+def made(
+    name: str,
+    out: Path,
+    *,
+    threads: int = 2,
+    chunk: int = 2**16,
+    options: Options | None = None,
+    parted: int = PARTED,
+    hub: Callable[[], Hub] = no_hub,
+) -> str:
+    planned = plan_locked(Path(f"{name}.yaml"), hub, options or Options())
     sink = FolderSink(out, planned.plan, force=False)
-    shards = run(planned.plan, planned.models, sink, silent, threads=threads, chunk=chunk)
+    shards = run(planned.plan, planned.models, sink, silent, threads=threads, chunk=chunk, parted=parted)
     sink.finish(assemble(planned.plan, planned.models, shards))
     return sha256(out / "model.safetensors")
 
@@ -108,6 +123,18 @@ def test_threads_and_chunks(name, threads, chunk, tmp_path, expected):
 def test_spans(name, tmp_path, expected, monkeypatch):
     monkeypatch.setattr(tensor_module, "SPAN", 2**14)
     assert made(name, tmp_path, threads=3, chunk=2**13) == expected[name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes(name, count, tmp_path, expected, monkeypatch):
+    """Forked ones; with spans so small that every tensor is shared, or dealt out whole."""
+    options = Options(memory=10**9 if count == 2 else 0)
+    assert made(name, tmp_path / "some", threads=count, parted=0, options=options) == expected[name]
+    for module in (tensor_module, sharing_module):
+        monkeypatch.setattr(module, "SPAN", 2**14)
+    assert made(name, tmp_path / "many", threads=count, parted=0, options=options) == expected[name]
 
 
 def test_different_recipes_differ(expected):
@@ -157,6 +184,8 @@ def test_held_spooled_or_read_again_from_the_hub(home, devhub, tmp_path, expecte
             publish(Path(f"{name}.yaml"), open_hub, options, silent)
             held = {file.name: file.sha256 for file in open_hub().model(repo, None).files}
             assert held["model.safetensors"] == expected[name], (name, reading)
+            out = tmp_path / f"{name}-{reading}"
+            assert made(name, out, options=options, hub=open_hub, parted=0) == expected[name], (name, reading)
 
 
 CAPABILITIES = ("default", "avx2", "avx512")

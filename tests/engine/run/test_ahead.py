@@ -11,7 +11,9 @@ from engine.checkpoints.header import TensorInfo
 from engine.errors import HubError
 from engine.plan.plan import Input, Mixture, OutputTensor
 from engine.run import ahead as module
-from engine.run.ahead import batches_of, reading_ahead, stretches_of
+from engine.run.ahead import batches_of, rooms_for, stretches_of
+from engine.run.ahead import reading_ahead as reading_ahead_of
+from engine.run.workers import Workers
 
 SIZES = {"a": 100, "b": 60, "c": 40, "d": 1000, "e": 10}
 """Bytes of the tensors of each model; they lie in this order in one file, a gap before ``d``."""
@@ -54,6 +56,10 @@ def tensor(name, *models, reading="hold"):
 
 def all_of(reading="hold"):
     return [tensor(name, 0, 1, reading=reading) for name in SIZES]
+
+
+def reading_ahead(batches, models):
+    return reading_ahead_of(batches, models, rooms_for(batches), Workers(1))
 
 
 def names(batches):
