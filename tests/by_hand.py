@@ -37,7 +37,7 @@ def measured(measure, chunk, row):
         columns = [zip(*term.view(-1, row).tolist(), strict=True) for term in measure.terms(chunk)]
         return tuple(torch.tensor([math.fsum(c) for c in each], dtype=torch.float64) for each in columns)
     cuts = []
-    for magnitudes, keep in zip(measure.magnitudes(chunk), measure.keep, strict=True):
+    for magnitudes, keep in zip(measure.magnitudes(chunk, range(len(measure.keep))), measure.keep, strict=True):
         order = sorted(range(magnitudes.numel()), key=lambda i: (-float(magnitudes[i]), i))
         cuts.append(Cut(float(magnitudes[order[keep - 1]]), order[keep - 1]))
     return tuple(cuts)

@@ -67,7 +67,7 @@ def _steps(mix: Mix) -> Steps:
     row = last_dimension(mix)
     (divergences,) = yield Rows(lambda chunk: (_divergences(chunk, row),))
     first, median, third = yield Cuts(
-        lambda chunk: (_importance(chunk, row, divergences),) * len(_ranks(mix.size)), _ranks(mix.size)
+        lambda chunk, which: (_importance(chunk, row, divergences),) * len(which), _ranks(mix.size)
     )
     least = median.value + FENCE * (third.value - first.value)
 

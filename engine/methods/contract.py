@@ -87,7 +87,7 @@ class Chunk(Protocol):
         ...
 
     @property
-    def models(self) -> tuple[Tensor, ...]:
+    def models(self) -> Sequence[Tensor]:
         """Elements of each source."""
         ...
 
@@ -156,11 +156,12 @@ class Cut:
 class Cuts:
     """A measure: for each sequence of magnitudes (>= 0), the cut that selects exactly ``keep[i]`` elements.
 
-    ``1 <= keep[i] <= size``. Yields ``tuple[Cut, ...]``. ``plain`` says that each is the size of one of the chunk's
-    models' elements, so that float32 ones are in the same order, equal where those in float64 are close.
+    ``magnitudes`` makes those of the sequences that it is asked for, by their number. ``1 <= keep[i] <= size``. Yields
+    ``tuple[Cut, ...]``. ``plain`` says that each is the size of one of the chunk's models' elements, so that float32
+    ones are in the same order, equal where those in float64 are close.
     """
 
-    magnitudes: Callable[[Chunk], tuple[Tensor, ...]]
+    magnitudes: Callable[[Chunk, Sequence[int]], Sequence[Tensor]]
     keep: tuple[int, ...]
     plain: bool = False
 

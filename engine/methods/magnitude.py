@@ -85,7 +85,8 @@ def steps(bands_of: Bands, *, consensus: bool) -> Callable[[Mix], Steps]:
         ]
         cuts: dict[tuple[int, int], Cut] = {}
         if ends:
-            found = yield Cuts(lambda chunk: _magnitudes(chunk, ends), tuple(rank for _, rank in ends), plain=True)
+            sources, ranks = zip(*ends, strict=True)
+            found = yield Cuts(lambda chunk, which: _magnitudes(chunk, [sources[i] for i in which]), ranks, plain=True)
             cuts = dict(zip(ends, found, strict=True))
 
         def part(chunk: Chunk, i: int) -> Tensor:
@@ -98,10 +99,10 @@ def steps(bands_of: Bands, *, consensus: bool) -> Callable[[Mix], Steps]:
     return _steps
 
 
-def _magnitudes(chunk: Chunk, ends: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
-    """One tensor for each cut; the two of one source share theirs."""
-    of_source = {i: chunk.models[i].abs() for i in dict.fromkeys(i for i, _ in ends)}
-    return tuple(of_source[i] for i, _ in ends)
+def _magnitudes(chunk: Chunk, sources: Sequence[int]) -> list[Tensor]:
+    """One tensor for each; those of one source share theirs."""
+    of_source = {i: chunk.models[i].abs() for i in dict.fromkeys(sources)}
+    return [of_source[i] for i in sources]
 
 
 def _selected(chunk: Chunk, i: int, skipped: Cut | None, kept: Cut) -> Tensor:

@@ -59,7 +59,7 @@ def _selected(mix: Mix) -> Generator[Any, Any, Cut | None]:
     keep = int(share * differing)
     if keep == 0:
         return NOTHING
-    (cut,) = yield Cuts(lambda chunk: (_spread(chunk.models),), (keep,))
+    (cut,) = yield Cuts(lambda chunk, _: (_spread(chunk.models),), (keep,))
     found: Cut = cut
     return found
 

@@ -24,7 +24,7 @@ TEMPORARIES = 12
 """Float64 chunks that a method may have at once, beside its inputs."""
 
 BRACKETS = 32 * MiB
-"""Most that is kept of a tensor while the cut of a selection by size is looked for."""
+"""Most that each process keeps of a tensor while the cut of a selection by size is looked for."""
 
 
 FETCHED = frozenset({"hold", "copy", "equal"})
@@ -66,11 +66,11 @@ def rows_span(run: int) -> int:
 def _memory(tensor: OutputTensor, options: Options, ahead: int) -> int:
     """Bytes that one tensor needs: what is held of it, or read ahead, and each thread's span and chunks."""
     held = max(tensor.bytes_in if tensor.reading == "hold" else 0, ahead)
-    held += min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
+    brackets = min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
     elements, run = max(tensor.size, 1), tensor.mixture.run
     span = min(SPAN if run == 1 else rows_span(run), elements) * (tensor.bytes_in + tensor.nbytes) // elements
     chunks = 8 * min(max(CHUNK, run), elements) * (_operands(tensor.mixture) + TEMPORARIES)
-    return held + options.threads * (span + chunks)
+    return held + options.threads * (brackets + span + chunks)
 
 
 def _most_sweeps(mixture: Mixture) -> int:

@@ -31,8 +31,6 @@ SAMPLED_SPANS = 4
 DEVIATIONS = 4.0
 COLLECTED = BRACKETS // 16
 """Most values of all brackets together that are kept, each once for each span, with its count; and one span's more."""
-HOPELESS = 2**62
-"""More than any tensor has: no rank is left."""
 
 
 @dataclass(frozen=True)
@@ -50,47 +48,54 @@ class Inside:
 def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[Cut | None]:
     """Find the cuts by one sweep and a few single spans; None where that did not do."""
     brackets = _brackets(measure, sweep, spans, size)
-    above = [0] * len(brackets)
+    above: list[int | None] = [0] * len(brackets)
     inside: list[list[Inside]] = [[] for _ in brackets]
-    for counts, found in sweep(lambda chunks: _look(measure, chunks, brackets), single=measure.plain):
+    for counts, found in sweep.over(lambda chunks: _look(measure, chunks, brackets), single=measure.plain):
         for number, (count, part) in enumerate(zip(counts, found, strict=True)):
-            above[number] += count
+            so_far = above[number]
+            above[number] = None if so_far is None else so_far + count
             inside[number].append(part)
             if sum(kept.values.numel() for parts in inside for kept in parts) > COLLECTED:
-                above[number] = HOPELESS
+                above[number] = None  # given up
                 inside[number].clear()
-    ranks = [keep - count for keep, count in zip(measure.keep, above, strict=True)]
-    return [_cut(measure, sweep, number, rank, inside[number], brackets[number]) for number, rank in enumerate(ranks)]
+
+    def cut(number: int) -> Cut | None:
+        count = above[number]
+        if count is None:
+            return None
+        return _cut(measure, sweep, number, measure.keep[number] - count, inside[number], brackets[number])
+
+    return list(sweep.deal(cut, range(len(brackets))))
 
 
 def _brackets(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[Bracket]:
     """Guess from a sample, spread over the tensor."""
     chosen = sorted({number * spans // SAMPLED_SPANS for number in range(SAMPLED_SPANS)})
-    parts = [
-        part
-        for span in chosen
-        for part in sweep(lambda chunks: _sample(measure, chunks), only=span, single=measure.plain)
-    ]
+    parts = sweep.over(lambda chunks: _sample(measure, chunks), chosen, single=measure.plain)
     samples = [torch.cat(list(own)) for own in zip(*parts, strict=True)]
-    return [_bracket(values, keep / size) for values, keep in zip(samples, measure.keep, strict=True)]
+    shares = [keep / size for keep in measure.keep]
+    return list(sweep.deal(lambda number: _bracket(samples[number], shares[number]), range(len(shares))))
 
 
 def _sample(measure: Cuts, chunks: Iterable[TensorChunk]) -> list[Tensor]:
-    """Take evenly spaced values of a span's first chunks."""
+    """Take evenly spaced values, as float32, of a span's first chunks."""
     taken: list[list[Tensor]] = [[] for _ in measure.keep]
     for chunk in islice(chunks, 2):
-        for own, values in zip(taken, measure.magnitudes(chunk), strict=True):
-            own.append(values[:: max(1, 2 * SAMPLED_SPANS * values.numel() // SAMPLED)].clone())
+        for own, values in zip(taken, measure.magnitudes(chunk, range(len(taken))), strict=True):
+            some = values[:: max(1, 2 * SAMPLED_SPANS * values.numel() // SAMPLED)]
+            own.append(some.to(torch.float32, copy=True))
     return [torch.cat(own) for own in taken]
 
 
 def _bracket(values: Tensor, share: float) -> Bracket:
-    """Bracket the value that ``share`` of the sample is larger than, by its standard deviations."""
-    single, count = values.to(torch.float32), values.numel()
+    """Bracket the value that ``share`` of the sample is larger than, by its standard deviations.
+
+    Numbers without a sign are in the order of their bits, and integers are sorted in a fifth of the time.
+    """
+    count = values.numel()
     margin = DEVIATIONS * (share * (1.0 - share) / count) ** 0.5 + 2.0 / count
-    low, high = (
-        single.kthvalue(min(count, max(1, round((1.0 - share + way * margin) * count)))).values for way in (-1.0, 1.0)
-    )
+    ordered = values.view(torch.int32).sort().values.view(torch.float32)
+    low, high = (ordered[min(count, max(1, round((1.0 - share + way * margin) * count))) - 1] for way in (-1.0, 1.0))
     return around(low, high)
 
 
@@ -119,7 +124,7 @@ def _cut(measure: Cuts, sweep: Sweep, source: int, rank: int, inside: Sequence[I
     for span, part in enumerate(inside):
         count = part.count_of(value)
         if left <= count:
-            (found,) = sweep(lambda chunks: _equals(measure, chunks, source, value), only=span, single=measure.plain)
+            (found,) = sweep.over(lambda chunks: _equals(measure, chunks, source, value), [span], single=measure.plain)
             return Cut(float(value), int(found[left - 1]))
         left -= count
     raise AssertionError("the counts of the spans add up to the rank")

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
 
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Tensor
+
+
+class Lazy(Sequence["Tensor"]):
+    """Tensors that are made when they are asked for, each time anew."""
+
+    def __init__(self, makers: Sequence[Callable[[], Tensor]]) -> None:
+        self._makers = makers
+
+    @overload
+    def __getitem__(self, place: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, place: int | slice) -> Tensor | Sequence[Tensor]:
+        """Make one of them, or some that are still to be made."""
+        return Lazy(self._makers[place]) if isinstance(place, slice) else self._makers[place]()
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._makers)
 
 
 class TensorChunk:
@@ -21,7 +41,7 @@ class TensorChunk:
     def __init__(
         self,
         start: int,
-        models: tuple[Tensor, ...],
+        models: Sequence[Tensor],
         base: Tensor | None,
         keys: Sequence[bytes],
         exact: Callable[[Tensor], TensorChunk] | None = None,

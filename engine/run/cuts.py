@@ -33,15 +33,19 @@ COLLECTED = 2**18
 
 
 class Sweep(Protocol):
-    """Runs a function over all spans of a tensor, in threads; results come in the order of the spans."""
+    """Goes over a tensor in spans, whoever it is that computes them; results come in order."""
 
-    def __call__(
-        self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None, *, single: bool = False
+    def over(
+        self, function: Callable[[Iterable[TensorChunk]], T], only: Sequence[int] | None = None, *, single: bool = False
     ) -> Iterable[T]:
-        """Run it over all spans, or over one alone. A result is made only shortly before it is taken.
+        """Run a function over all spans, or over some. A result is made only shortly before it is taken.
 
         Where it is ``single``, chunks may be in float32.
         """
+        ...
+
+    def deal(self, function: Callable[[int], T], items: Sequence[int]) -> Iterable[T]:
+        """Run a function for each item; it may go over a single span."""
         ...
 
 
@@ -93,7 +97,7 @@ def _swept(
     """
     collected: list[list[Tensor]] = [[] for _ in small]
     counted = [torch.zeros(1 << DIGITS[digit][1], dtype=torch.int64) for _ in large]
-    for found, counts in sweep(lambda chunks: _collect_and_count(measure, chunks, small, large, digit)):
+    for found, counts in sweep.over(lambda chunks: _collect_and_count(measure, chunks, small, large, digit)):
         for parts, part in zip(collected, found, strict=True):
             parts.append(part)
         for histogram, count in zip(counted, counts, strict=True):
@@ -101,8 +105,9 @@ def _swept(
     return collected, counted
 
 
-def _bits(measure: Cuts, chunk: TensorChunk) -> list[Tensor]:
-    return [magnitudes.view(torch.int64) for magnitudes in measure.magnitudes(chunk)]
+def _bits(measure: Cuts, chunk: TensorChunk, searches: Iterable[_Search]) -> dict[int, Tensor]:
+    which = [search.source for search in searches]
+    return {i: values.view(torch.int64) for i, values in zip(which, measure.magnitudes(chunk, which), strict=True)}
 
 
 def _collect_and_count(
@@ -113,7 +118,7 @@ def _collect_and_count(
     collected: list[list[Tensor]] = [[] for _ in small]
     counted = [torch.zeros(1 << width, dtype=torch.int64) for _ in large]
     for chunk in chunks:
-        bits = _bits(measure, chunk)
+        bits = _bits(measure, chunk, [*small, *large])
         for rows, search in zip(collected, small, strict=True):
             found = search.members(bits[search.source]).nonzero().squeeze(1)
             rows.append(torch.stack((bits[search.source][found], found + chunk.start)))
@@ -158,13 +163,13 @@ def _cut_among_equals(measure: Cuts, search: _Search, sweep: Sweep) -> Cut:
 
     def indices(chunks: Iterable[TensorChunk]) -> Iterator[Tensor]:
         for chunk in chunks:
-            found = search.members(_bits(measure, chunk)[search.source])
+            found = search.members(_bits(measure, chunk, [search])[search.source])
             yield found.nonzero().squeeze(1) + chunk.start
 
-    counts = list(sweep(lambda chunks: sum(part.numel() for part in indices(chunks))))
+    counts = list(sweep.over(lambda chunks: sum(part.numel() for part in indices(chunks))))
     rank, span = search.rank, 0
     while rank > counts[span]:
         rank -= counts[span]
         span += 1
-    (found,) = sweep(lambda chunks: torch.cat(list(indices(chunks))), only=span)
+    (found,) = sweep.over(lambda chunks: torch.cat(list(indices(chunks))), [span])
     return Cut(_value(search.prefix), int(found[rank - 1]))

@@ -58,15 +58,14 @@ def look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Mapping[int, Br
     """Look into brackets, of some of the measure's magnitudes, by their number."""
     found, chunk = {number: Found() for number in brackets}, None
     for chunk in chunks:
-        magnitudes = measure.magnitudes(chunk)
-        for number, own in found.items():
-            inside = _inside(magnitudes[number].to(torch.float32), brackets[number], own)
+        for (number, own), magnitudes in zip(found.items(), measure.magnitudes(chunk, list(found)), strict=True):
+            inside = _inside(magnitudes.to(torch.float32), brackets[number], own)
             if chunk.exact is None:
-                own.values.append(magnitudes[number].index_select(0, inside))
+                own.values.append(magnitudes.index_select(0, inside))
             own.indices.append(inside.add_(chunk.start))
     if chunk is not None and chunk.exact is not None:
         for number, own in found.items():
-            own.values.append(measure.magnitudes(chunk.exact(torch.cat(own.indices)))[number])
+            own.values += measure.magnitudes(chunk.exact(torch.cat(own.indices)), [number])
     return found
 
 

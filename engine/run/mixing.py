@@ -6,6 +6,7 @@ middle model is ever whole. Each mixture measures once, however deep it lies.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from engine.methods import METHODS
 from engine.methods.arithmetic import row_totals
 from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Sums
 from engine.plan.plan import Input, Mixture
-from engine.run.chunks import TensorChunk
+from engine.run.chunks import Lazy, TensorChunk
 from engine.run.cuts import find_cuts
 from engine.run.estimates import LARGEST, SINGLE, estimated, settle
 from engine.run.rounding import rounded
@@ -23,7 +24,7 @@ from engine.run.streams import stream_key
 from engine.run.sums import column_totals, folded, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import Tensor
 
@@ -70,24 +71,29 @@ class Mixer:
     def _measure(self, measure: Measure) -> object:
         passes = self._passes
         if isinstance(measure, Sums):
-            parts = self._sweep(lambda chunks: _block_totals(measure, chunks, passes.block))
+            parts = self.over(lambda chunks: _block_totals(measure, chunks, passes.block))
             return tuple(total(torch.cat(term)) for term in zip(*parts, strict=True))
         if isinstance(measure, Rows):
-            rows = self._sweep(lambda chunks: _joined(map(measure.values, chunks)))
+            rows = self.over(lambda chunks: _joined(map(measure.values, chunks)))
             return _joined(rows)
         if isinstance(measure, Columns):
             run = self._mixture.row
-            return column_totals(self._sweep(lambda chunks: column_totals(map(measure.terms, chunks), run)), run)
-        return find_cuts(measure, self._sweep, passes.size, passes.spans)
+            return column_totals(self.over(lambda chunks: column_totals(map(measure.terms, chunks), run)), run)
+        return find_cuts(measure, self, passes.size, passes.spans)
 
-    def _sweep(
-        self, function: Callable[[Iterable[TensorChunk]], T], only: int | None = None, *, single: bool = False
+    def over(
+        self, function: Callable[[Iterable[TensorChunk]], T], only: Sequence[int] | None = None, *, single: bool = False
     ) -> Iterator[T]:
+        """Run ``function`` over the chunks of every span, or of some; see ``engine.run.cuts.Sweep``."""
         single = single and self._plain
         return self._passes.over(self._inputs, lambda span: function(self._chunks(span, single=single)), only)
 
-    def over(self, take: Callable[[Span], None]) -> None:
-        """Hand every span to ``take``, from several threads."""
+    def deal(self, function: Callable[[int], T], items: Sequence[int]) -> Iterator[T]:
+        """Run ``function`` for each item, in order."""
+        return self._passes.deal(function, items)
+
+    def store(self, take: Callable[[Span], None]) -> None:
+        """Hand every span to ``take``, from several threads or processes."""
         self._passes.run(self._inputs, take)
 
     def blended(self, span: Span) -> Iterator[tuple[int, Tensor]]:
@@ -118,26 +124,35 @@ class Mixer:
         return self._formed(span.start + part.start, [self._operand(item, span, part) for item in self._operands])
 
     def _single(self, span: Span, part: slice) -> TensorChunk:
-        """The same in float32, of stored operands."""
+        """The same in float32, of stored operands, each made when it is asked for."""
         stored = self._stored(span)
 
         def exact(indices: Tensor) -> TensorChunk:
             places = indices - span.start
-            return self._formed(span.start, [values.index_select(0, places).double() for values in stored])
+            values = [partial(_taken, operand, places) for operand in stored]
+            return TensorChunk(span.start, self._lazy(values), None, self._keys)
 
-        values = [values[part].to(torch.float32, copy=True) for values in stored]
-        return self._formed(span.start + part.start, values, exact)
+        values = [partial(operand[part].to, torch.float32, copy=True) for operand in stored]
+        return TensorChunk(span.start + part.start, self._lazy(values), None, self._keys, exact)
+
+    def _lazy(self, values: Sequence[Callable[[], Tensor]]) -> Sequence[Tensor]:
+        """Models, or task vectors, of such operands."""
+        if self._mixture.base is None:
+            return Lazy(values)
+        first, *others = values
+        if not self._method.inputs.task_vectors:
+            return Lazy(others)
+        base = first()
+        return Lazy([partial(_difference, value, base) for value in others])
 
     def _stored(self, span: Span) -> list[Tensor]:
         return [span.stored[item] for item in self._mixture.operands if isinstance(item, Input)]
 
-    def _formed(
-        self, start: int, values: list[Tensor], exact: Callable[[Tensor], TensorChunk] | None = None
-    ) -> TensorChunk:
+    def _formed(self, start: int, values: list[Tensor]) -> TensorChunk:
         base = values.pop(0) if self._mixture.base is not None else None
         if base is not None and self._method.inputs.task_vectors:
             values = [value.sub_(base) for value in values]
-        return TensorChunk(start, tuple(values), base, self._keys, exact)
+        return TensorChunk(start, tuple(values), base, self._keys)
 
     def _operand(self, item: Mixer | Input, span: Span, part: slice) -> Tensor:
         """Make an operand's values, which are the caller's to change."""
@@ -148,6 +163,14 @@ class Mixer:
     def _inner(self, span: Span, part: slice) -> Tensor:
         values = self._blend(self._chunk(span, part))
         return values if self._mixture.dtype is None else rounded(values, self._mixture.dtype).double()
+
+
+def _taken(operand: Tensor, places: Tensor) -> Tensor:
+    return operand.index_select(0, places).double()
+
+
+def _difference(value: Callable[[], Tensor], base: Tensor) -> Tensor:
+    return value().sub_(base)
 
 
 def _block_totals(measure: Sums, chunks: Iterable[TensorChunk], block: int) -> list[Tensor]:

@@ -46,9 +46,16 @@ class Passes:
         self.block = BLOCK if run == 1 else run
         self.size, self.spans = spans[-1][1], len(spans)
 
-    def over(self, inputs: Sequence[Input], function: Callable[[Span], T], only: int | None = None) -> Iterator[T]:
-        """Run ``function`` over all spans of these inputs, or over one alone; results come in order."""
-        return self._workers.each(self._reading(inputs, function), self._spans if only is None else [self._spans[only]])
+    def over(
+        self, inputs: Sequence[Input], function: Callable[[Span], T], only: Sequence[int] | None = None
+    ) -> Iterator[T]:
+        """Run ``function`` over all spans of these inputs, or over some; results come in order."""
+        spans = self._spans if only is None else [self._spans[number] for number in only]
+        return self._workers.each(self._reading(inputs, function), spans)
+
+    def deal(self, function: Callable[[int], T], items: Sequence[int]) -> Iterator[T]:
+        """Run ``function`` for each item; results come in order."""
+        return self._workers.each(function, items)
 
     def run(self, inputs: Sequence[Input], function: Callable[[Span], object]) -> None:
         """Run ``function`` over all spans of these inputs, whatever it gives."""

@@ -99,4 +99,4 @@ def _blend(
                 out[begin : begin + result.numel()] = result
         write(span.start, buffer)
 
-    mixer.over(store)
+    mixer.store(store)

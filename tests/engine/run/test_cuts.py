@@ -24,18 +24,23 @@ def sweep_over(values, counter=None):
         for start in range(begin, min(begin + SPAN, values.numel()), CHUNK):
             yield TensorChunk(start, (values[start : min(start + CHUNK, begin + SPAN)],), None, ())
 
-    def sweep(function, only=None, *, single=False):
-        if counter is not None and only is None:
-            counter.append(1)
-        starts = list(range(0, values.numel(), SPAN))
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda b: function(chunks(b)), starts if only is None else [starts[only]]))
+    class Sweep:
+        def over(self, function, only=None, *, single=False):
+            if counter is not None and only is None:
+                counter.append(1)
+            starts = list(range(0, values.numel(), SPAN))
+            with ThreadPoolExecutor(2) as pool:
+                chosen = starts if only is None else [starts[number] for number in only]
+                return list(pool.map(lambda b: function(chunks(b)), chosen))
 
-    return sweep
+        def deal(self, function, items):
+            return map(function, items)
+
+    return Sweep()
 
 
 def selected(values, keep, counter=None):
-    measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (keep,))
+    measure = Cuts(lambda chunk, _: (chunk.models[0].abs(),), (keep,))
     (cut,) = find_cuts(measure, sweep_over(values, counter), values.numel(), -(-values.numel() // SPAN))
     return cut.selects(values.abs(), 0).nonzero().squeeze(1).tolist()
 
@@ -97,7 +102,7 @@ def test_what_is_no_number_counts_as_the_largest(odd, monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     values = tensors()["normal"]
     values[7_000] = odd
-    measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (2,))
+    measure = Cuts(lambda chunk, _: (chunk.models[0].abs(),), (2,))
     (cut,) = find_cuts(measure, sweep_over(values), 9_000, 2)
     rest = values.clone()
     rest[7_000] = 0.0
@@ -106,7 +111,7 @@ def test_what_is_no_number_counts_as_the_largest(odd, monkeypatch):
 
 def test_several_cuts_at_once():
     values = tensors()["coarse"]
-    measure = Cuts(lambda chunk: (chunk.models[0].abs(), (chunk.models[0] * 3).abs()), (5, 7000))
+    measure = Cuts(lambda chunk, which: [(chunk.models[0] * (1, 3)[i]).abs() for i in which], (5, 7000))
     one, two = find_cuts(measure, sweep_over(values), values.numel(), -(-values.numel() // SPAN))
     assert one.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, 5)
     assert two.selects((values * 3).abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values * 3, 7000)
@@ -132,13 +137,18 @@ def sweep_over_stored(base, model):
                 exact if single else None,
             )
 
-    def sweep(function, only=None, *, single=False):
-        starts = list(range(0, base.numel(), SPAN))
-        asked.append((only, single))
-        return [function(chunks(begin, single)) for begin in (starts if only is None else [starts[only]])]
+    class Sweep:
+        def over(self, function, only=None, *, single=False):
+            starts = list(range(0, base.numel(), SPAN))
+            asked.append((only, single))
+            chosen = starts if only is None else [starts[number] for number in only]
+            return [function(chunks(begin, single)) for begin in chosen]
 
-    asked: list[tuple[int | None, bool]] = []
-    return sweep, asked
+        def deal(self, function, items):
+            return map(function, items)
+
+    asked: list[tuple[list[int] | None, bool]] = []
+    return Sweep(), asked
 
 
 def stored():
@@ -162,7 +172,7 @@ def test_float32_finds_the_same_cuts(name, monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     base, model = stored()[name]
     values = model.double() - base.double()
-    measure = Cuts(lambda chunk: (chunk.models[0].abs(),), (0,), plain=True)
+    measure = Cuts(lambda chunk, _: (chunk.models[0].abs(),), (0,), plain=True)
     for keep in (1, 2, 90, 3_000, 4_770, 8_999, 9_000):
         sweep, asked = sweep_over_stored(base, model)
         (cut,) = find_cuts(replace(measure, keep=(keep,)), sweep, 9_000, 2)
@@ -173,6 +183,6 @@ def test_float32_finds_the_same_cuts(name, monkeypatch):
 def test_an_ordinary_cut_takes_one_sweep_in_float32(monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     sweep, asked = sweep_over_stored(*stored()["tuned"])
-    find_cuts(Cuts(lambda chunk: (chunk.models[0].abs(),), (4_770,), plain=True), sweep, 9_000, 2)
+    find_cuts(Cuts(lambda chunk, _: (chunk.models[0].abs(),), (4_770,), plain=True), sweep, 9_000, 2)
     assert [single for only, single in asked if only is None] == [True]
     assert all(single for _, single in asked)
