@@ -107,8 +107,7 @@ def _magnitudes(chunk: Chunk, sources: Sequence[int]) -> list[Tensor]:
 
 def _selected(chunk: Chunk, i: int, skipped: Cut | None, kept: Cut) -> Tensor:
     """What the second cut selects and the first one does not, with zeros in between."""
-    magnitudes = chunk.models[i].abs()
-    mask = kept.selects(magnitudes, chunk.start)
+    mask = kept.selects(chunk.models[i].abs(), chunk.start)
     if skipped is not None:
-        mask -= skipped.selects(magnitudes, chunk.start)
+        mask -= skipped.selects(chunk.models[i].abs(), chunk.start)
     return mask.mul_(chunk.models[i])
