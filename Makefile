@@ -35,6 +35,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.hub
 
 image-test:
 	scripts/image_test.sh

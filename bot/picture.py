@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.plan.show.mixture import ROLES, largest_of, rows_of, sparkline
+from engine.plan.show.settings import settings_of
 
 if TYPE_CHECKING:
     from engine.plan.plan import Plan
@@ -28,6 +29,7 @@ def picture(plan: Plan) -> dict[str, Any]:
     return {
         "has_mixture": True,
         "scale": _scale(plan, largest),
+        "settings": settings_of(plan),
         "last": layers - 1,
         "ticks": ticks,
         "rows": [_row(row, ticks, largest) for row in rows[:MOST_ROWS]],

@@ -6,6 +6,9 @@ modules are, for every command declares its options here.
 
 from __future__ import annotations
 
+import atexit
+import errno
+import gc
 import io
 import os
 import signal
@@ -59,10 +62,27 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 def open_hub() -> Hub:
-    """Make the Hub's client, once it is needed: it reads HF_ENDPOINT, HF_TOKEN and the like by itself."""
+    """Make the Hub's client, once it is needed: it reads HF_ENDPOINT, HF_TOKEN and the like by itself.
+
+    It prefers trusted publishing to HF_TOKEN. That is meant for the target: where there are both, HF_TOKEN reads.
+    """
     from engine.hub_client import Hub  # noqa: PLC0415 - it takes a moment to load
 
-    return Hub(warm=True)
+    return Hub(token=os.environ.get("HF_TOKEN") or None if _publishes_by_trust() else None, warm=True)
+
+
+def open_target() -> Hub:
+    """Make the client that writes: as ``open_hub`` but by trusted publishing, where that is asked for.
+
+    It is given no token, so the client asks for one with each request, and renews it before its hour is over.
+    """
+    from engine.hub_client import Hub  # noqa: PLC0415 - as above
+
+    return Hub(warm=True) if _publishes_by_trust() else open_hub()
+
+
+def _publishes_by_trust() -> bool:
+    return bool(os.environ.get("HF_OIDC_RESOURCE"))
 
 
 def _endpoint() -> str:
@@ -151,15 +171,21 @@ def lock(
         allow_crimes=allow_crimes, copy_tokenizer=copy_tokenizer, repo=repo, private=private, endpoint=_endpoint()
     )
     if fresh and not check:
-        raise MergesmithError("--fresh: it goes with --check")
+        raise MergesmithError("--fresh: it goes with --check; pass both")
     problems = []
     for recipe in recipes:
         try:
             if check:
                 checked = commands.check_lock(recipe, open_hub, options)
-                typer.echo(f"{recipe}: its lock fits")
-                for drift in commands.drifts(checked.lock, open_hub) if fresh and checked.lock else ():
+                found = commands.drifts(checked.lock, open_hub) if fresh and checked.lock else []
+                typer.echo(f"{recipe}: its lock fits{', and no model changed since' if fresh and not found else ''}")
+                for drift in found:
                     typer.echo(plain(f"{recipe}: {drift.ref}: {drift.what}"))
+                if found:
+                    typer.echo(
+                        f"{recipe}: what is locked is what is merged; to take what there is now, write the lock again "
+                        f"with `mergesmith lock {recipe}`"
+                    )
             else:
                 path, made = commands.write_lock(recipe, open_hub, options)
                 typer.echo(f"{path}: {plural(len(made.models), 'model')}, plan {made.digest[:16]}")
@@ -215,7 +241,10 @@ def publish(
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Publish as a pull request to the target.")] = False,
     clean_staging: Annotated[
         bool,
-        typer.Option("--clean-staging", help="Remove what unfinished publishes of other plans left at the target."),
+        typer.Option(
+            "--clean-staging",
+            help="Remove what unfinished publishes of other plans left at the target; without a lock, begin anew.",
+        ),
     ] = False,
     max_shard_size: ShardSize = "5GB",
     memory: Memory = "256MiB",
@@ -241,6 +270,7 @@ def publish(
             open_hub,
             options,
             report,
+            open_target=open_target,
             force=force,
             require_lock=require_lock,
             create_pr=create_pr,
@@ -317,7 +347,14 @@ def devhub(
     """Serve the embedded Hub on this machine, until interrupted."""
     from engine import devhub as embedded  # noqa: PLC0415 - keeps `--help` quick
 
-    embedded.run(root, port)
+    try:
+        embedded.run(root, port)
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            raise
+        raise MergesmithError(
+            f"--port {port}: another program listens there; choose another, or leave it out"
+        ) from None
 
 
 def _reporting(events: str | None, *, quiet: bool) -> Any:  # noqa: ANN401 - a context manager of rich's kind
@@ -346,8 +383,15 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _look_for_garbage_less() -> None:
+    """Modules make a hundred thousand things that stay, and looking through them takes half a second."""
+    gc.set_threshold(100_000, 20, 100)
+    atexit.register(gc.freeze)  # what is left the system takes back
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
+    _look_for_garbage_less()
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

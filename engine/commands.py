@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,9 +65,24 @@ def read_lock(recipe: Path) -> Lock | None:
 
 
 def lock_beside(recipe: Path) -> Path | None:
-    """Find a recipe's lock: ``NAME.lock.json``, or for the recipe of a finished model the lock that came with it."""
+    """Find a recipe's lock: ``NAME.lock.json``, or for the recipe of a finished model the lock that came with it.
+
+    ``LockError`` where another recipe would have the same.
+    """
     finished = recipe.with_name(LOCK) if recipe.name == RECIPE else recipe
-    return next((path for path in (lock_path(recipe), finished) if path != recipe and path.is_file()), None)
+    found = next((path for path in (lock_path(recipe), finished) if path != recipe and path.is_file()), None)
+    if found == lock_path(recipe):
+        _refuse_twins(recipe)
+    return found
+
+
+def _refuse_twins(recipe: Path) -> None:
+    """Stop where ``NAME.yaml`` and ``NAME.yml`` lie side by side: their one lock could be either's."""
+    twins = sorted(
+        path.name for path in {recipe, recipe.with_suffix(".yaml"), recipe.with_suffix(".yml")} if path.is_file()
+    )
+    if len(twins) > 1:
+        raise LockError(f"{lock_path(recipe)}: {' and '.join(twins)} would share this lock; rename one of them")
 
 
 def plan_locked(path: Path, open_hub: Callable[[], Hub], options: Options) -> Planned:
@@ -110,9 +126,16 @@ def plan_for_review(path: Path, open_hub: Callable[[], Hub], options: Options) -
 
 def write_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> tuple[Path, Plan]:
     """Plan at the models' present commits, and write the lock beside the recipe."""
-    plan, _ = build(str(path), read_recipe(path), open_hub, options)
+    text = read_recipe(path)
+    _refuse_twins(path)
+    plan, _ = build(str(path), text, open_hub, options)
     target = lock_path(path)
-    target.write_text(lock_text(lock_of(plan)), encoding="utf-8")
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        partial.write_text(lock_text(lock_of(plan)), encoding="utf-8")
+        partial.replace(target)  # whoever reads it meanwhile sees the old lock or the new one
+    finally:
+        partial.unlink(missing_ok=True)
     return target, plan
 
 
@@ -165,6 +188,7 @@ def publish(
     options: Options,
     report: Report,
     *,
+    open_target: Callable[[], Hub] | None = None,
     force: bool = False,
     require_lock: bool = False,
     create_pr: bool = False,
@@ -172,16 +196,18 @@ def publish(
 ) -> str:
     """Make a recipe's model and publish it to its repo; returns the address. A published plan is left alone.
 
-    Goes on where an earlier run stopped, on this machine or another; without a lock, from the commits that it used.
-    With ``create_pr`` the model comes as a pull request. ``clean_staging`` removes what unfinished publishes of other
-    plans left at the target, and without a lock begins anew.
+    ``open_target`` is who looks at the target and writes it, where that is not who reads the models. Goes on where an
+    earlier run stopped, on this machine or another; without a lock, from the commits that it used. With ``create_pr``
+    the model comes as a pull request. ``clean_staging`` removes what unfinished publishes of other plans left at the
+    target, and without a lock begins anew.
     """
     if open_hub().offline:
         raise HubError(
             "HF_HUB_OFFLINE is set, and to publish is to write to the Hub; unset it, or make the model in a folder "
             "with `mergesmith merge`"
         )
-    planned = _plan_to_publish(path, open_hub, options, report, require_lock, create_pr, clean_staging)
+    open_target = open_target or open_hub
+    planned = _plan_to_publish(path, open_hub, open_target, options, report, require_lock, create_pr, clean_staging)
     plan = planned.plan
     _refuse_unpublishable(plan)
     _say_findings(plan, report)
@@ -189,13 +215,21 @@ def publish(
         from engine.publish.publishing import publish_plan  # noqa: PLC0415 - as in `merge`
 
     return publish_plan(
-        plan, planned.models, open_hub(), options, report, force=force, create_pr=create_pr, clean_staging=clean_staging
+        plan,
+        planned.models,
+        open_target(),
+        options,
+        report,
+        force=force,
+        create_pr=create_pr,
+        clean_staging=clean_staging,
     )
 
 
 def _plan_to_publish(
     path: Path,
     open_hub: Callable[[], Hub],
+    open_target: Callable[[], Hub],
     options: Options,
     report: Report,
     require_lock: bool,
@@ -206,12 +240,14 @@ def _plan_to_publish(
     locked = read_lock(path) is not None
     if require_lock and not locked:
         read_recipe(path)
-        raise LockError(f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock`")
+        raise LockError(
+            f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock {path}`"
+        )
     if not (locked or clean_staging):
         with held():
             from engine.publish.resume import plan_staged  # noqa: PLC0415 - jinja and the Hub are not needed elsewhere
 
-        staged = plan_staged(str(path), read_recipe(path), open_hub, options, proposed=create_pr)
+        staged = plan_staged(str(path), read_recipe(path), open_hub, open_target, options, proposed=create_pr)
         if staged is not None:
             report(Said(staged.told))
             return Planned(staged.plan, staged.models, staged.lock)

@@ -131,9 +131,18 @@ def not_cached(repo: str, revision: str | None, absent: Sequence[str] = ()) -> N
     )
 
 
-def no_token(task: Task, reason: str = "") -> HubError:
-    """Explain that there is no token where one is needed; ``reason`` is why none could be had."""
-    return HubError(f"no token {_while(task)}{_said(reason)}; set HF_TOKEN")
+def no_token(task: Task, advice: str = "") -> HubError:
+    """Explain that there is no token where one is needed; the client's ``advice``, where it has some, says why."""
+    return HubError(f"no token {_while(task)}{_said(advice) or '; set HF_TOKEN'}")
+
+
+def unsigned(task: Task, reason: str) -> HubError:
+    """Explain that trusted publishing, which HF_OIDC_RESOURCE asks for, gave no token."""
+    return HubError(
+        f"no token {_while(task)}: trusted publishing failed{_said(reason)}; see that the target's settings name this"
+        " workflow as a trusted publisher, and that its job has `permissions: id-token: write`; or unset"
+        " HF_OIDC_RESOURCE, and set HF_TOKEN"
+    )
 
 
 def refused(task: Task, reason: str) -> HubError:

@@ -62,15 +62,18 @@ def leashed(name: str, *arguments: str) -> list[str]:
 
 
 def to_write(environment: Mapping[str, str], token: str, repo: str) -> dict[str, str]:
-    """Choose what a process gets that writes to ``repo``: the token, or else the means for trusted publishing."""
+    """Choose what a process gets that writes to ``repo``: the token, or else the means for trusted publishing.
+
+    Both, where the environment names an ``HF_OIDC_RESOURCE`` beside a token: then the token only reads.
+    """
     kept = _kept(environment)
+    identity = {name: environment[name] for name in IDENTITY if environment.get(name)}
+    named, read = kept.get("HF_OIDC_RESOURCE", ""), {"HF_TOKEN": token} if token else {}
+    if len(identity) == len(IDENTITY) and (named or not token):
+        return kept | identity | read | {"HF_OIDC_RESOURCE": named or repo}
     if token:
         kept.pop("HF_OIDC_RESOURCE", None)
-        return kept | {"HF_TOKEN": token}
-    identity = {name: environment[name] for name in IDENTITY if environment.get(name)}
-    if len(identity) == len(IDENTITY):
-        return kept | identity | {"HF_OIDC_RESOURCE": kept.get("HF_OIDC_RESOURCE") or repo}
-    return kept
+    return kept | read
 
 
 def to_read(environment: Mapping[str, str], token: str) -> dict[str, str]:

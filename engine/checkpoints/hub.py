@@ -13,12 +13,14 @@ from engine.errors import ModelError
 from engine.hub_errors import not_cached
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from engine.hub_client import Hub, HubFile, HubModel
 
 FIRST_READ = 100_000
 """Bytes of a weight file asked for at first: holds most headers, as the Hub's own client found."""
+ENTRY = 128
+"""Bytes of a header that tell of one tensor beside its name: about 90, for shapes and offsets of twelve digits."""
 CONNECTIONS = 8
 CARD = "README.md"
 
@@ -45,7 +47,8 @@ class HubCheckpoint:
         self.config: Mapping[str, Any] = self._json("config.json")
         small = [files[name].size for name in ("config.json", INDEX) if name in files]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            read = list(pool.map(lambda name: self._header(name, files[name].size), weights))
+            sizes = ((name, files[name].size, first) for name, first in _first_reads(weights, index).items())
+            read = list(pool.map(lambda file: self._header(*file), sizes))
         self.header_bytes = sum(small) + sum(nbytes for _, nbytes in read)
         self.tensors: Mapping[str, TensorInfo] = join_headers([header for header, _ in read], ref, index)
         self.pin = Pin(
@@ -78,9 +81,9 @@ class HubCheckpoint:
     def _json(self, name: str) -> dict[str, Any]:
         return parse_json(self.side_file(name), f"{self._repo}/{name}")
 
-    def _header(self, name: str, size: int) -> tuple[dict[str, TensorInfo], int]:
-        """Read the header of a weight file; tells too how many bytes that took."""
-        start = self._range(name, 0, min(FIRST_READ, size))
+    def _header(self, name: str, size: int, first: int) -> tuple[dict[str, TensorInfo], int]:
+        """Read the header of a weight file, ``first`` bytes at first; tells too how many bytes that took."""
+        start = self._range(name, 0, min(first, size))
         length = header_length(start[:PREFIX], f"{self._repo}/{name}", size)
         rest = PREFIX + length - len(start)
         if rest > 0:
@@ -92,6 +95,16 @@ class HubCheckpoint:
         buffer = bytearray(length)
         self._hub.read(self._repo, self._commit, name, begin, memoryview(buffer))
         return bytes(buffer)
+
+
+def _first_reads(weights: Sequence[str], index: Mapping[str, Any] | None) -> dict[str, int]:
+    """Bytes of each weight file to ask for at first: where there is an index, as many as its tensors should take."""
+    if index is None:
+        return dict.fromkeys(weights, FIRST_READ)
+    expected = dict.fromkeys(weights, ENTRY)  # its metadata
+    for tensor, name in index["weight_map"].items():
+        expected[name] += len(tensor) + ENTRY
+    return {name: min(nbytes, FIRST_READ) for name, nbytes in expected.items()}
 
 
 def _stop_where_absent(model: HubModel, weights: Container[str]) -> None:

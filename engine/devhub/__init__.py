@@ -8,8 +8,8 @@ It speaks LFS, and clients need HF_HUB_DISABLE_XET=1, unless it is served with `
 Then clients may send and fetch large files by Xet too, where a chunk that is here is not sent again. Simplified: files
 are kept as plain bytes besides, and whoever asks for a chunk is told of it whichever repo it came with.
 
-People sign in to apps with it as with the Hub, by OpenID Connect but without a password; that alone needs joserfc,
-which gradio[oauth] brings.
+People sign in to apps with it as with the Hub, by OpenID Connect but without a password, and workflows get tokens by
+trusted publishing; that alone needs joserfc, which gradio[oauth] brings.
 """
 
 from __future__ import annotations
@@ -19,5 +19,6 @@ from engine.devhub.grants import App
 from engine.devhub.schema import Counts
 from engine.devhub.server import Server, run, serve
 from engine.devhub.store import Conflict, Store
+from engine.devhub.trusted import Publisher
 
-__all__ = ["App", "Conflict", "Counts", "Exchange", "Fault", "Server", "Store", "run", "serve"]
+__all__ = ["App", "Conflict", "Counts", "Exchange", "Fault", "Publisher", "Server", "Store", "run", "serve"]

@@ -54,9 +54,12 @@ def lets(call: Call, repo: Repo, scopes: frozenset[str]) -> bool:
     A user's own token may do everything. ``contribute-repos`` is every right to a repo that the app itself created.
     Simplified: an app acts in its user's organisations as in the user's own namespace; on the Hub the user picks
     those in which it does.
+    A trusted publisher may do everything to its repo but delete it.
     """
     if call.grant is None or scopes.intersection(call.grant.scopes):
         return True
+    if call.grant.resource is not None:
+        return call.grant.resource == repo.id and scopes is not MANAGE
     return "contribute-repos" in call.grant.scopes and call.store.creator(repo.id) == call.grant.client
 
 

@@ -124,14 +124,24 @@ class Hub:
                 call.upload.file.unlink(missing_ok=True)
 
     async def _receive_file(self, receive: Receive) -> Upload:
+        """Write a body to a file and hash it, both in a thread of their own while the next of it comes."""
         descriptor, file = self.store.blobs.new_file()
         digest, size = hashlib.sha256(), 0
+
+        def keep(piece: bytes) -> None:
+            out.write(piece)
+            digest.update(piece)
+
+        kept = asyncio.ensure_future(asyncio.sleep(0))
         try:
             with os.fdopen(descriptor, "wb") as out:
-                async for chunk in _chunks(receive):
-                    out.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
+                try:
+                    async for piece in _pieces_of(_chunks(receive)):
+                        await kept
+                        kept = asyncio.ensure_future(asyncio.to_thread(keep, piece))
+                        size += len(piece)
+                finally:
+                    await kept
         except BaseException:
             file.unlink()
             raise
@@ -166,6 +176,17 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
             raise ConnectionResetError("the client went away")
         yield message.get("body", b"")
         more = message.get("more_body", False)
+
+
+async def _pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Gather small chunks to pieces of ``CHUNK`` bytes or a little more."""
+    gathered = bytearray()
+    async for chunk in chunks:
+        gathered += chunk
+        if len(gathered) >= CHUNK:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
 async def _drain(receive: Receive) -> bytes:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from joserfc.jwk import RSAKey
+
+    from engine.devhub.trusted import Publisher
 
 SCOPES: Mapping[str, str] = {
     "openid": "Know who you are",
@@ -64,19 +66,26 @@ class Request:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a user let an app do, until ``expires`` (seconds since 1970)."""
+    """What a user let an app do, until ``expires`` (seconds since 1970).
+
+    A trusted publisher acts as the owner of the repo ``resource``, whose every right it has, and as to others nobody's.
+    """
 
     user: str
     client: str
     scopes: tuple[str, ...]
     expires: float
+    resource: str | None = None
 
 
 class Grants:
     """Who signed in to which app. A restart forgets it, and makes another key. Safe to use from several threads."""
 
-    def __init__(self, apps: Mapping[str, App], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, apps: Mapping[str, App], clock: Callable[[], float] = time.time, publishers: Sequence[Publisher] = ()
+    ) -> None:
         self.apps = apps
+        self.publishers = publishers
         self.clock = clock
         self._lock = threading.Lock()
         self._codes: dict[str, tuple[Request, str, float]] = {}

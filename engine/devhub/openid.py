@@ -17,6 +17,7 @@ from engine.devhub import signin
 from engine.devhub.access import signed_in
 from engine.devhub.answers import Answer, Refusal, as_json, refuse
 from engine.devhub.grants import SCOPES, Grant, Request
+from engine.devhub.trusted import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +79,10 @@ def token(call: Call) -> Answer:
     """POST /oauth/token ``grant_type=authorization_code, code, redirect_uri, code_verifier?`` → tokens.
 
     The app names itself by HTTP Basic, or by ``client_id`` and ``client_secret``. What it asks for must be what the
-    code was given out for, and a code is good once.
+    code was given out for, and a code is good once. With a body in JSON: see ``engine.devhub.trusted.exchange``.
     """
+    if call.headers.get("content-type", "").startswith("application/json"):
+        return exchange(call)
     form = parse_qs(call.body.decode(), keep_blank_values=True)
     client = _client(call, form)
     if _only(form, "grant_type") != "authorization_code":

@@ -19,9 +19,10 @@ from engine.devhub.grants import App, Grants
 from engine.devhub.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from pathlib import Path
 
+    from engine.devhub.trusted import Publisher
     from engine.devhub.xet.store import Xet
 
 HOST = "127.0.0.1"
@@ -82,13 +83,15 @@ def serve(
     port: int = 0,
     users: Mapping[str, str] | None = None,
     apps: Mapping[str, App] | None = None,
+    publishers: Sequence[Publisher] = (),
     clock: Callable[[], float] = time.time,
     xet: bool = False,
 ) -> Iterator[Server]:
     """Serve the Hub that lies in ``root`` (made if absent) on 127.0.0.1 until the block ends.
 
     ``users`` (token by name) join those whom ``root`` knows; if there are none at all, ``demo`` gets a token.
-    ``apps`` (by their client id) are those that people may sign in to; ``clock`` tells when that expires.
+    ``apps`` (by their client id) are those that people may sign in to, ``publishers`` those who may have a token
+    without a user's; ``clock`` tells when either expires.
     With ``xet`` clients may send and fetch large files through Xet too, which needs blake3 and lz4.
     Port 0 lets the system choose. Contents have an address of their own, on another port that the system
     chooses, as the real Hub's are on another host. Raises ``OSError`` if the port is taken.
@@ -100,7 +103,7 @@ def serve(
         store.add_user(name, token)
     uvicorn_server = _Uvicorn()
     files_port = sockets[1].getsockname()[1]
-    grants = Grants(apps or {}, clock)
+    grants = Grants(apps or {}, clock, publishers)
     hub = Hub(
         store, store.secret(), store.users(), grants, wire, base, files_base, files_port,
         _xet(store, root) if xet else None, uvicorn_server.cut,

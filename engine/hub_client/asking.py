@@ -29,11 +29,11 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
     get_session,
     hf_raise_for_status,
     httpx,
-    parse_ratelimit_headers,
 )
 
 from engine import hub_errors
 from engine.hub_client import disk
+from engine.hub_client.trying import WAITS, asked_wait, passing, status_of
 from engine.hub_errors import Task, at
 from engine.version import ENGINE
 
@@ -41,19 +41,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.errors import MergesmithError
+    from engine.hub_client.trying import May
 
 T = TypeVar("T")
 
-WAITS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries, where the Hub names none: five tries in all."""
-LONGEST_WAIT = 300.0
-"""The Hub counts requests in windows of five minutes, so it never asks for a longer wait."""
 PATIENCE = 120.0
 """Seconds to wait for the next byte of an answer; a commit may take the Hub a minute."""
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-NOT_TAKEN = frozenset({429, 503})
-"""Answers after which a commit was surely not made."""
-
 # Both would write into our own output; what matters in them we raise or report ourselves.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
@@ -84,6 +77,11 @@ class Asking:
         return hashlib.sha256(f"{self._endpoint} {sent}".encode()).hexdigest()
 
     @property
+    def anonymous(self) -> bool:
+        """Whether no token is sent."""
+        return "authorization" not in self._headers(None)
+
+    @property
     def offline(self) -> bool:
         """Whether the user forbade asking, by ``HF_HUB_OFFLINE``."""
         return constants.is_offline_mode()
@@ -91,23 +89,46 @@ class Asking:
     def _task(self, what: str, repo: str, revision: str | None = None, *, reading: bool = False) -> Task:
         return Task(what, self._endpoint, repo, revision, reading)
 
-    def _call(self, task: Task, question: Callable[[], T], again: frozenset[int] = TRANSIENT) -> T:
-        """Call; where the answer is among ``again`` (or none came, if 500 is), wait and call once more."""
+    def _call(self, task: Task, question: Callable[[], T], again: May = passing) -> T:
+        """Call; where ``again`` says that a failure may pass, or the token expired meanwhile, wait and call again."""
         for wait in (*WAITS, None):
             try:
                 get_session().timeout = PATIENCE  # the client itself would wait for ever
+                if not self.offline:
+                    self._sign_in()
                 return question()
             except Exception as error:  # re-raised below unless it is explained or tried again
-                # The client wraps what happened to one file of several.
-                cause = error.__cause__ if isinstance(error, RuntimeError) else None
+                # The client wraps what happened to one file of several, and we what happened before we had a token.
+                cause = error.__cause__ if isinstance(error, RuntimeError | _Unsigned) else None
                 root = cause if isinstance(cause, Exception) else error
-                if wait is None or not _is_transient(root, again):
-                    explained = _explain(root, task)
+                may_pass = passing(root) if isinstance(error, _Unsigned) else again(root) or self._renewed(root)
+                if wait is None or not may_pass:
+                    explained = _unsigned(root, task) if isinstance(error, _Unsigned) else _explain(root, task)
                     if explained is None:
                         raise
                     raise explained from root
-                self._sleep(_asked_wait(root) or wait)
+                self._sleep(asked_wait(root) or wait)
         raise AssertionError("the last try returns or raises")
+
+    def _sign_in(self) -> str | None:
+        """Return the header that tells who asks; ``_Unsigned`` where the client gets no token.
+
+        By trusted publishing it exchanges one for each hour, and so it does here, before the question itself.
+        """
+        try:
+            return self._headers(None).get("authorization")
+        except (OIDCError, HfHubHTTPError, httpx.RequestError, ValueError, KeyError) as error:
+            raise _Unsigned from error
+
+    def _renewed(self, error: Exception) -> bool:
+        """Whether a token was refused that is not the present one: it expired during a call of several requests."""
+        if not isinstance(error, HfHubHTTPError) or status_of(error) != 401:
+            return False
+        sent = error.response.request.headers.get("authorization")
+        try:
+            return sent is not None and sent != self._sign_in()
+        except _Unsigned:  # the next try says why
+            return True
 
     def _fetch(
         self,
@@ -168,28 +189,21 @@ def _checked_length(response: httpx.Response, span: tuple[int, int] | None, done
     return done + span[1] - span[0]
 
 
-def status_of(error: BaseException | None) -> int | None:
-    """Return the status of the answer that ``error`` tells of; None where it tells of none."""
-    return error.response.status_code if isinstance(error, HfHubHTTPError) else None
+class _Unsigned(Exception):  # noqa: N818
+    """No token could be had; the cause says why."""
 
 
-def _is_transient(error: Exception, again: frozenset[int]) -> bool:
-    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol):
-        return 500 in again
-    return status_of(error) in again
-
-
-def _asked_wait(error: Exception) -> float | None:
-    """Seconds that the Hub asks to wait: Retry-After, or the rate limit's reset; None if it names none."""
-    if not isinstance(error, HfHubHTTPError):
-        return None
-    retry_after = error.response.headers.get("Retry-After", "")
-    if retry_after.isdigit():
-        return min(float(retry_after), LONGEST_WAIT)
-    limit = parse_ratelimit_headers(error.response.headers)
-    if status_of(error) == 429 and limit is not None and limit.remaining == 0:
-        return min(limit.reset_in_seconds + 1.0, LONGEST_WAIT)
-    return None
+def _unsigned(error: Exception, task: Task) -> MergesmithError:
+    """Say why trusted publishing gave no token. Nothing of the tokens is in what the client or a server says of it."""
+    match error:
+        case OIDCError():
+            return hub_errors.no_token(task, str(error))
+        case HfHubHTTPError():
+            said = f": {error.server_message}" if error.server_message else ""
+            return hub_errors.unsigned(task, f"{error.response.request.url.host} answered {status_of(error)}{said}")
+        case httpx.RequestError():
+            return hub_errors.unsigned(task, f"no answer: {error}")
+    return hub_errors.unsigned(task, f"the answer has no token in it ({type(error).__name__})")
 
 
 def _explain(error: Exception, task: Task) -> MergesmithError | None:
@@ -222,8 +236,8 @@ def _hub_error(error: Exception, task: Task) -> MergesmithError | None:
             return hub_errors.unreachable(task, str(error) or type(error).__name__)
         case OfflineModeIsEnabled():
             return hub_errors.offline(task)
-        case LocalTokenNotFoundError() | OIDCError():
-            return hub_errors.no_token(task, str(error) if isinstance(error, OIDCError) else "")
+        case LocalTokenNotFoundError():
+            return hub_errors.no_token(task)
         # A name, a card's front matter, a malformed answer; and what hf_xet (1.8.0) makes of one that stops a transfer.
         case ValueError() | ConnectionError():
             return hub_errors.refused(task, str(error))

@@ -14,8 +14,8 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from engine import hub_errors
 from engine.errors import HubError, ModelError
 from engine.hub_client import disk
-from engine.hub_client.asking import NOT_TAKEN, status_of
 from engine.hub_client.searching import Searching
+from engine.hub_client.trying import never, passing_before, status_of
 from engine.hub_client.values import Commit, HubFile, HubModel, PullRequest, Upload
 from engine.hub_errors import BranchMissing, at
 
@@ -146,15 +146,18 @@ class Hub(Searching):
         task = self._task(f"making {repo} {state}", repo)
         self._call(task, lambda: self._api.update_repo_settings(repo, private=private))
 
-    def upload(self, repo: str, path: Path, name: str, revision: str = "main") -> Upload:
+    def upload(self, repo: str, path: Path, name: str, revision: str = "main", sha256: str | None = None) -> Upload:
         """Send the file at ``path``, to be named ``name``; a later ``commit`` takes what this returns.
 
         The local file may be deleted at once. A file that the Hub wants inside the commit itself (it is
-        small and no weight file) is held in memory until then. Bytes that the Hub has are not sent again.
+        small and no weight file) is held in memory until then. Bytes that the Hub has are not sent again. With
+        ``sha256`` the content is not hashed here: whoever gives it answers for it.
         """
         task = self._task(f"uploading {name} to {repo}", repo, revision)
         operation = CommitOperationAdd(path_in_repo=name, path_or_fileobj=path)
-        self._call(task, lambda: self._api.preupload_lfs_files(repo, [operation], revision=revision), again=frozenset())
+        if sha256 is not None:
+            operation.upload_info.sha256 = bytes.fromhex(sha256)
+        self._call(task, lambda: self._api.preupload_lfs_files(repo, [operation], revision=revision), again=never)
         # The client tells these three nowhere else.
         ignored, sent = operation._should_ignore, operation._is_uploaded  # noqa: SLF001
         if ignored:
@@ -185,7 +188,8 @@ class Hub(Searching):
         ``copies`` maps the names of files to the revision that they are copied from: of LFS files no byte passes here.
         With ``parent_commit`` it is made only where the branch is still there, else ``Moved`` is raised; with
         ``create_pr`` it opens a pull request from there instead. If nothing differs, the head is returned.
-        It is tried again only where the Hub surely did not take it (429, 503).
+        What goes before it is tried again while that may help; the commit itself only where the Hub surely did not take
+        it (429, 503).
         """
         operations: list[CommitOperationAdd | CommitOperationCopy | CommitOperationDelete] = [
             *(copy.copy(upload.operation) for upload in uploads),  # the client marks what it committed
@@ -204,7 +208,7 @@ class Hub(Searching):
                 parent_commit=parent_commit,
                 create_pr=create_pr,
             ),
-            again=NOT_TAKEN,
+            again=passing_before("/commit/"),
         )
         return Commit(url=str(info.commit_url), oid=info.oid, pr_url=info.pr_url, pr_ref=info.pr_revision)
 
@@ -242,7 +246,7 @@ class Hub(Searching):
         made = self._call(
             self._task(f"opening a pull request in {repo}", repo),
             lambda: self._api.create_pull_request(repo, title=title, description=description),
-            again=NOT_TAKEN,
+            again=passing_before("/discussions"),
         )
         return PullRequest(made.num, made.title, made.status, made.url)
 

@@ -87,6 +87,13 @@ class Mixture:
         """The mixtures among its operands."""
         return tuple(item for item in self.operands if isinstance(item, Mixture))
 
+    def of_stage(self, stage: str) -> Mixture | None:
+        """Find the first mixture of a stage, from this one on down."""
+        if self.stage == stage:
+            return self
+        below = (item.of_stage(stage) for item in self.inner)
+        return next((found for found in below if found is not None), None)
+
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """All stored tensors below, each once."""

@@ -6,6 +6,7 @@ Readers see the old model, or the whole new one. Killed anywhere, the next run g
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from engine.hub_errors import BranchMissing
 from engine.publish.committing import MAIN, Change, land
 from engine.publish.stage import Stage, pull_request_title
 from engine.publish.staging import JOURNAL, LOCK, Journal, staged_files, staging_name
+from engine.publish.work import CREATED
+from engine.run.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,11 +52,16 @@ class HubSink:
         create_pr: bool = False,
     ) -> None:
         self._hub, self._target, self._plan, self._report = hub, target, plan, report
-        self._stage, self._create_pr = stage, create_pr
+        self._create_pr = create_pr
         self.work = work
         self._where = f"{hub.endpoint}/{target.repo}"
         self._head = "" if target.model is None else target.model.commit
         """Where the target's main branch is known to be."""
+        self._created = target.model is None or _noted(work) == self._head
+        """Whether the repo is ours: created by this run, or by one that was stopped before its journal could say so."""
+        self._stage = stage
+        if stage is not None and self._created:
+            self._stage = replace(stage, journal=replace(stage.journal, created=True))
 
     def finished(self, shard: Shard) -> FinishedShard | None:
         """Give a shard that waits at the staging place."""
@@ -73,25 +81,29 @@ class HubSink:
         self._report(ShardUploaded(finished.file, finished.size))
 
     def _send(self, stage: Stage, path: Path, finished: FinishedShard) -> Stage:
-        upload = self._hub.upload(self._target.repo, path, finished.file, stage.ref)
-        if upload.sha256 != finished.sha256:
-            raise MergeError(f"{path} changed between writing and uploading; check the disk, then run again")
+        with ThreadPoolExecutor(1, "hash-sent") as beside:
+            # Hashed once more while it is sent: what the disk gives back may not be what was written.
+            content = beside.submit(sha256_of, path)
+            try:
+                upload = self._hub.upload(self._target.repo, path, finished.file, stage.ref, sha256=finished.sha256)
+            finally:
+                if content.result() != finished.sha256:
+                    raise MergeError(f"{path} changed between writing and uploading; check the disk, then run again")
         journal = replace(stage.journal, shards={**stage.journal.shards, finished.file: finished})
         return self._note(stage, journal, f"Stage {finished.file}", upload)
 
     def _open(self) -> Stage:
         """Make the staging place, and note at once whether the repo is new: who goes on must know."""
         repo, target = self._target.repo, self._target
-        created = target.model is None
-        if created:
+        if target.model is None:
             self._create()
         if target.writable:
             name = staging_name(self._plan)
             self._hub.create_branch(repo, name, self._head)
-            stage = Stage(name, self._head, Journal(created))
+            stage = Stage(name, self._head, Journal(self._created))
         else:
             pull = self._hub.open_pull_request(repo, pull_request_title(self._plan), self._digests())
-            stage = Stage(pull.ref, self._hub.model(repo, pull.ref).commit, Journal(created), pull)
+            stage = Stage(pull.ref, self._hub.model(repo, pull.ref).commit, Journal(self._created), pull)
         return self._note(stage, stage.journal, "Begin a journal")
 
     def _note(self, stage: Stage, journal: Journal, message: str, *uploads: Upload) -> Stage:
@@ -103,6 +115,7 @@ class HubSink:
             "it; wait until that run has ended, then run again"
         )
         landed = land(self._hub, self._target.repo, change, moved=moved)
+        (self.work / CREATED).unlink(missing_ok=True)  # the journal says it from now on, and to every machine
         return replace(stage, commit=landed.model.commit, journal=journal)
 
     def _create(self) -> None:
@@ -114,6 +127,7 @@ class HubSink:
         # same: private, and empty.
         if not (new or (model.private and all(file.name == ATTRIBUTES for file in model.files))):
             raise MergeError(f"{self._where} was created by somebody else meanwhile; run again")
+        (self.work / CREATED).write_text(model.commit, encoding="utf-8")
         self._target, self._head = replace(self._target, model=model), model.commit
 
     def finish(self, files: Mapping[str, bytes]) -> str:
@@ -174,6 +188,14 @@ class HubSink:
 
     def _digests(self) -> str:
         return f"weights digest {self._plan.weights_digest}\nplan digest {self._plan.digest}"
+
+
+def _noted(work: Path) -> str | None:
+    """Commit at which an earlier run here created the target, and got no further."""
+    try:
+        return (work / CREATED).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def settle(hub: Hub, target: Target, plan: Plan, stage: Stage, report: Report) -> None:

@@ -86,7 +86,7 @@ def _tell_others(hub: Hub, repo: str, branches: tuple[str, ...], report: Report,
     elif branches:
         report(
             Said(
-                f"{where} keeps what unfinished publishes of other plans left, on {', '.join(branches)}; "
-                "remove it with --clean-staging"
+                f"{where} keeps what unfinished publishes of other plans, or with another --max-shard-size, left, on "
+                f"{', '.join(branches)}; remove it with --clean-staging"
             )
         )

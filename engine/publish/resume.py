@@ -33,17 +33,24 @@ class Staged:
 
 
 def plan_staged(
-    path: str, text: str, open_hub: Callable[[], Hub], options: Options, *, proposed: bool
+    path: str,
+    text: str,
+    open_hub: Callable[[], Hub],
+    open_target: Callable[[], Hub],
+    options: Options,
+    *,
+    proposed: bool,
 ) -> Staged | None:
     """Plan a recipe with the commits that an unfinished publish of it began with; None where there is none.
 
-    It has to be the same recipe, numerics, weights and layout. With ``proposed``, draft pull requests count too.
+    ``open_target`` is who looks at the target, ``open_hub`` who reads the models. It has to be the same recipe,
+    numerics, weights and layout. With ``proposed``, draft pull requests count too.
     """
     recipe = parse(text).sound
     repo = None if recipe is None else options.repo or (recipe.publish.repo if recipe.publish else None)
     if recipe is None or repo is None:
         return None
-    hub, wanted = open_hub(), (digest(meaning(recipe)), NUMERICS)
+    hub, wanted = open_target(), (digest(meaning(recipe)), NUMERICS)
     for name, lock in staged_locks(hub, repo, proposed=proposed):
         if (lock.recipe, lock.numerics) != wanted:
             continue

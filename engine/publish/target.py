@@ -50,6 +50,8 @@ def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool, create_pr: b
     if _is_of(record, present, plan):
         return Target(repo, model, (), published=True)
     writable = hub.can_write(repo) is not False
+    if not writable and hub.anonymous:
+        raise HubError(f"no token while asking for write access to {where}; set HF_TOKEN to one that may write there")
     if not writable and not create_pr:
         raise HubError(
             f"this token may not write to {where}; use one that may, name another target with --repo, or propose the "

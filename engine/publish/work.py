@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CLAIM = "claim"
+CREATED = "created"
+"""A file that outlives a run that failed: the commit that the target had when this run created it."""
 
 
 @contextmanager
 def work_folder(name: str) -> Iterator[Path]:
     """Give the folder ``name`` among the system's temporary files, empty, and remove it afterwards.
 
-    The same work gets the same name, so that what a killed run left does not fill the disk. ``MergeError`` where
-    another process works there, or where the folder is another user's.
+    The same work gets the same name, so that what a killed run left does not fill the disk; only its note ``CREATED``
+    is kept until a run ends well. ``MergeError`` where another process works there, or where the folder is another
+    user's.
     """
     folder = Path(tempfile.gettempdir()) / name
     with suppress(FileExistsError):
@@ -34,13 +37,21 @@ def work_folder(name: str) -> Iterator[Path]:
         raise MergeError(f"{folder} is somebody else's; name another folder for temporary files with TMPDIR")
     claimed = claim(folder, f"another run publishes this model from this machine, in {folder}; wait until it has ended")
     try:
-        for path in folder.iterdir():
-            if path.name != CLAIM:
-                path.unlink()
+        _empty(folder)
         yield folder
+        (folder / CREATED).unlink(missing_ok=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed, the next run tries to
+        with suppress(OSError):  # what cannot be removed, the next run tries to
+            _empty(folder)
+        if not (folder / CREATED).exists():
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(claimed)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name not in {CLAIM, CREATED}:
+            path.unlink()
 
 
 def claim(work: Path, refusal: str) -> int:

@@ -21,7 +21,7 @@ RUN = "from engine.cli import main; main()"
 COMMAND = ["publish", "ties.yaml", "--repo", TARGET, "--max-shard-size", "8000", "--threads", "1"]
 SEE = (
     "; see that the target's settings name this workflow as a trusted publisher, and that its job has `permissions: "
-    "id-token: write`; or unset HF_OIDC_RESOURCE, and set HF_TOKEN\n"
+    "id-token: write`; or unset HF_OIDC_RESOURCE, and set HF_TOKEN"
 )
 
 
@@ -135,15 +135,21 @@ def test_without_a_token_to_read_with_the_gated_parent_is_a_finding(server, issu
     )
 
 
+FAILED = "trusted publishing failed: "
 FAILURES = {
-    "claims": "127.0.0.1 answered 403: No trusted publisher of alice/merged has the claims of this id token",
-    "runner": "127.0.0.1 answered 403",
+    "claims": f"{FAILED}127.0.0.1 answered 403: No trusted publisher of {TARGET} has the claims of this id token{SEE}",
+    "runner": f"{FAILED}127.0.0.1 answered 403{SEE}",
     "no id token": (
         "Cannot request an OIDC id token from GitHub Actions. Make sure the workflow job sets `permissions: id-token: "
         "write`. See https://docs.github.com/en/actions/deployment/security-hardening-your-deployments/"
         "about-security-hardening-with-openid-connect"
     ),
-    "unlike one": "the answer has no token in it (KeyError)",
+    "elsewhere": (
+        "HF_OIDC_RESOURCE is set but no OIDC id token is available: not running in a supported CI provider (github) "
+        "and HF_OIDC_ID_TOKEN is not set. Set HF_OIDC_ID_TOKEN to the id token minted by your CI provider, or unset "
+        "HF_OIDC_RESOURCE"
+    ),
+    "unlike one": f"{FAILED}the answer has no token in it (KeyError){SEE}",
 }
 
 
@@ -156,12 +162,14 @@ def test_an_exchange_that_fails_is_told_and_nothing_is_written(server, issuer, t
         issuer.status = 403
     elif kind == "no id token":
         variables = {"GITHUB_ACTIONS": "true"}
+    elif kind == "elsewhere":
+        variables = {}
     else:
         server.inject("token", status=200, times=100)
     status, said = run(server, tmp_path, "--debug", HF_TOKEN=USERS["bob"], **variables)
     assert status == 1
     doing = f"mergesmith: no token while listing the branches of {TARGET} at {server.endpoint}: "
-    assert said.endswith(f"{doing}trusted publishing failed: {FAILURES[kind]}{SEE}")
+    assert said.endswith(f"{doing}{FAILURES[kind]}\n")
     assert not any(TARGET in e.path for e in server.log)
 
 

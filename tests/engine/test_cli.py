@@ -228,6 +228,15 @@ def test_a_hub_that_fails_is_status_1_and_the_other_recipes_are_planned(run, hub
     assert second["digest"] is not None
 
 
+def test_a_port_that_is_taken(run, devhub):
+    port = devhub.endpoint.rpartition(":")[2]
+    assert run("devhub", "--port", port, "--root", "hub") == (
+        1,
+        "",
+        f"mergesmith: --port {port}: another program listens there; choose another, or leave it out\n",
+    )
+
+
 def test_locks(run):
     status, out, err = run("lock", "r.yaml")
     digest = json.loads(Path("r.lock.json").read_text())["plan_digest"]
@@ -299,7 +308,7 @@ def test_an_interrupted_command_says_whether_it_goes_on_where_it_was(run, monkey
 
 def test_what_publish_is_told_is_passed_on(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(commands, "publish", lambda *_args, **options: seen.append(options))
+    monkeypatch.setattr(commands, "publish", lambda *_args, open_target, **options: seen.append(options))
     every = ("--force", "--require-lock", "--create-pr", "--clean-staging")
     names = ("force", "require_lock", "create_pr", "clean_staging")
     assert run("publish", "r.yaml") == (0, "", "")

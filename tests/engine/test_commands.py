@@ -97,6 +97,37 @@ def test_a_lock_pins_every_model(team):
     assert names == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
 
+def test_a_lock_is_written_whole_or_not_at_all(team, monkeypatch):
+    team.call(commands.write_lock)
+    before = team.lock.read_text()
+    team.retrain("a")
+
+    def full(path, target):
+        assert path.parent == target.parent
+        assert json.loads(path.read_text())["models"][0]["ref"] == "alice/a"
+        assert target.read_text() == before
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        team.call(commands.write_lock)
+    assert team.lock.read_text() == before
+    assert sorted(path.name for path in Path().iterdir() if path.is_file()) == ["r.lock.json", "r.yaml"]
+
+
+def test_two_recipes_that_would_share_a_lock(team):
+    shared = "r.lock.json: r.yaml and r.yml would share this lock; rename one of them"
+    team.call(commands.write_lock)
+    Path("r.yml").write_text(TEXT)
+    for recipe in (Path("r.yaml"), Path("r.yml")):
+        for command in (commands.write_lock, commands.check_lock, commands.plan_locked):
+            assert refusal(command, recipe, team.open_hub, team.options) == shared
+    team.lock.unlink()
+    assert commands.plan_locked(Path("r.yml"), team.open_hub, team.options).lock is None
+    assert refusal(commands.write_lock, Path("r.yml"), team.open_hub, team.options) == shared
+    assert not team.lock.exists()
+
+
 def test_a_parent_that_moved_on_changes_nothing_for_a_locked_recipe(team):
     before = team.merge("unlocked")
     team.call(commands.write_lock)
@@ -143,6 +174,9 @@ def test_the_command_line_reports_drift_and_does_not_stop(team, capsys, monkeypa
     monkeypatch.setenv("HF_ENDPOINT", team.hub.endpoint)
     assert cli.run(["lock", "r.yaml"]) == 0
     old = json.loads(team.lock.read_text())["models"][1]["commit"]
+    capsys.readouterr()
+    assert cli.run(["lock", "--check", "--fresh", "r.yaml"]) == 0
+    assert capsys.readouterr().out == "r.yaml: its lock fits, and no model changed since\n"
     new = team.hub.store.commit_files("alice/b", {"notes.txt": b"x"}, "Tidy \x1b[31mup")
     capsys.readouterr()
     assert cli.run(["lock", "--check", "r.yaml"]) == 0
@@ -150,9 +184,11 @@ def test_the_command_line_reports_drift_and_does_not_stop(team, capsys, monkeypa
     assert cli.run(["lock", "--check", "--fresh", "r.yaml"]) == 0
     assert capsys.readouterr().out == (
         f"r.yaml: its lock fits\nr.yaml: alice/b: it moved from {old[:8]} to {new[:8]}: Tidy \\x1b[31mup\n"
+        "r.yaml: what is locked is what is merged; to take what there is now, write the lock again with "
+        "`mergesmith lock r.yaml`\n"
     )
     assert cli.run(["lock", "--fresh", "r.yaml"]) == 1
-    assert capsys.readouterr().err == "mergesmith: --fresh: it goes with --check\n"
+    assert capsys.readouterr().err == "mergesmith: --fresh: it goes with --check; pass both\n"
 
 
 def test_a_lock_whose_commit_is_gone_stops(team):
@@ -290,7 +326,9 @@ def test_a_lock_that_is_missing(team):
     options = replace(team.options, repo="alice/m")
     with pytest.raises(LockError) as caught:
         commands.publish(team.recipe, team.open_hub, options, silent, require_lock=True)
-    assert str(caught.value) == ("r.lock.json: no such file, and a lock is required; write it with `mergesmith lock`")
+    assert str(caught.value) == (
+        "r.lock.json: no such file, and a lock is required; write it with `mergesmith lock r.yaml`"
+    )
 
 
 def test_a_local_folder_is_locked_by_its_contents(team):

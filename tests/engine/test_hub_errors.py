@@ -54,7 +54,13 @@ def test_a_branch_that_is_gone() -> None:
 
 
 def test_other_texts() -> None:
-    assert str(hub_errors.no_token(TASK, "exchange failed")) == f"no token {WHILE}: exchange failed; set HF_TOKEN"
+    assert str(hub_errors.no_token(TASK)) == f"no token {WHILE}; set HF_TOKEN"
+    assert str(hub_errors.no_token(TASK, "Not here. Set X.")) == f"no token {WHILE}: Not here. Set X"
+    assert str(hub_errors.unsigned(TASK, "hub answered 403: no.")) == (
+        f"no token {WHILE}: trusted publishing failed: hub answered 403: no; see that the target's settings name this"
+        " workflow as a trusted publisher, and that its job has `permissions: id-token: write`; or unset"
+        " HF_OIDC_RESOURCE, and set HF_TOKEN"
+    )
     assert str(hub_errors.unlike_file(TASK, "came encoded as gzip")) == (
         "committing to a/b@main: came encoded as gzip; something between here and https://hub changes what it passes on"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from engine.process import Ended, command, run_process, to_read, to_write
+from engine.process import IDENTITY, Ended, command, run_process, to_read, to_write
 
 RUNNER = {
     "PATH": "/bin",
@@ -32,7 +32,14 @@ KEPT = {
 
 def test_with_a_token_nothing_else():
     assert to_write(RUNNER, "hf_x", "alice/m") == KEPT | {"HF_TOKEN": "hf_x"}
-    assert to_write(RUNNER | {"HF_OIDC_RESOURCE": "a/b"}, "hf_x", "alice/m") == KEPT | {"HF_TOKEN": "hf_x"}
+    bare = {name: value for name, value in RUNNER.items() if name not in IDENTITY}
+    assert to_write(bare | {"HF_OIDC_RESOURCE": "a/b"}, "hf_x", "alice/m") == KEPT | {"HF_TOKEN": "hf_x"}
+
+
+def test_a_token_beside_a_named_resource_only_reads():
+    identity = {name: RUNNER[name] for name in IDENTITY}
+    both = KEPT | identity | {"HF_TOKEN": "hf_x", "HF_OIDC_RESOURCE": "a/b"}
+    assert to_write(RUNNER | {"HF_OIDC_RESOURCE": "a/b"}, "hf_x", "alice/m") == both
 
 
 def test_without_a_token_trusted_publishing_to_the_target_alone():

@@ -10,6 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.methods import METHODS
 from engine.plan.show.mixture import largest_of, rows_of, sparkline, stages_of
+from engine.plan.show.settings import settings_of
 from engine.plan.show.words import count, plain, plural, short, size
 from engine.resources import TEMPLATES
 
@@ -81,7 +82,10 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
             for number, pin in enumerate(plan.models)
         ],
         "stages": [vars(stage) for stage in stages],
-        "rows": [*_picture(rows_of(plan)), *(line for stage in stages for line in _stage_picture(plan, stage.name))],
+        "rows": [
+            *_picture(rows_of(plan), settings_of(plan)),
+            *(line for stage in stages for line in _stage_picture(plan, stage.name)),
+        ],
         "cost": f"Reads {size(plan.cost.bytes_read)}, writes {size(plan.cost.bytes_written)}; needs "
         f"{size(plan.cost.peak_memory_bytes)} of memory and {size(plan.cost.peak_disk_bytes)} of disk at a time.",
         "digest": plan.digest,
@@ -89,15 +93,16 @@ def planned_entry(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _picture(rows: tuple[Row, ...]) -> list[str]:
+def _picture(rows: tuple[Row, ...], settings: str) -> list[str]:
     width = max((len(_label(row.label)) for row in rows), default=0)
     largest = largest_of(rows)
-    return [f"{_label(row.label):<{width}}  {sparkline(row, largest)}" for row in rows]
+    lines = [f"{_label(row.label):<{width}}  {sparkline(row, largest)}" for row in rows]
+    return [*lines, plain(settings).replace("`", "")] if settings else lines
 
 
 def _stage_picture(plan: Plan, stage: str) -> list[str]:
     rows = rows_of(plan, stage)
-    return ["", f"in {_label(stage)}:", *_picture(rows)] if rows else []
+    return ["", f"in {_label(stage)}:", *_picture(rows, settings_of(plan, stage))] if rows else []
 
 
 def _label(label: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from engine.methods import METHODS
 from engine.plan.show.mixture import largest_of, rows_of, sparkline, stages_of
+from engine.plan.show.settings import settings_of
 from engine.plan.show.words import count, plain, plural, short, size
 
 if TYPE_CHECKING:
@@ -81,22 +82,24 @@ def _mixture(plan: Plan) -> RenderableType:
     if not rows_of(plan):
         return Text("")
     grid = Table.grid(padding=(0, 2))
-    _picture(grid, rows_of(plan))
+    _picture(grid, rows_of(plan), settings_of(plan))
     for stage in stages_of(plan):
         rows = rows_of(plan, stage.name)
         if rows:
             grid.add_row(Text(f"in {_label(stage.name)}", style="dim"), "", "")
-            _picture(grid, rows)
+            _picture(grid, rows, settings_of(plan, stage.name))
     grid.add_row("", Text(f"layer 0 to {(plan.layers or 1) - 1}", style="dim"), "")
     return _section("mixes", grid)
 
 
-def _picture(grid: Table, rows: tuple[Row, ...]) -> None:
+def _picture(grid: Table, rows: tuple[Row, ...], settings: str) -> None:
     largest = largest_of(rows)
     for row in rows:
         known = [value for value in row.values if value is not None]
         span = f"{known[0]:.3g}" if len(set(known)) == 1 else f"{min(known):.3g} to {max(known):.3g}"
         grid.add_row(Text(_label(row.label)), Text(sparkline(row, largest), style="green"), Text(span, style="dim"))
+    if settings:
+        grid.add_row("", Text(plain(settings), style="dim"), "")
 
 
 def _label(label: str) -> str:

@@ -59,7 +59,7 @@ def rows_of(plan: Plan, stage: str = "") -> tuple[Row, ...]:
     mixed = [
         (tensor.layer, role_of(tensor.name), _values(plan, mixture))
         for tensor in plan.tensors
-        if tensor.layer is not None and (mixture := _of_stage(tensor.mixture, stage)) is not None
+        if tensor.layer is not None and (mixture := tensor.mixture.of_stage(stage)) is not None
     ]
     labels = dict.fromkeys(label for _, _, values in mixed for label in values)
     series = {label: _by_role(mixed, label, plan.layers or 0) for label in labels}
@@ -71,14 +71,6 @@ def rows_of(plan: Plan, stage: str = "") -> tuple[Row, ...]:
         else:
             rows += [Row(f"{label} · {role}", values) for role, values in told.items()]
     return tuple(rows)
-
-
-def _of_stage(mixture: Mixture, stage: str) -> Mixture | None:
-    """Find the first mixture of a stage, from the result's own on down."""
-    if mixture.stage == stage:
-        return mixture
-    below = (_of_stage(item, stage) for item in mixture.inner)
-    return next((found for found in below if found is not None), None)
 
 
 def _values(plan: Plan, mixture: Mixture) -> dict[str, float]:

@@ -148,3 +148,30 @@ def test_a_hub_that_stops_answering_is_no_fault_of_the_model(devhub, hub):
     devhub.inject("contents", truncate=4, times=100)
     with pytest.raises(HubError):
         checkpoint.read(checkpoint.tensors["lm_head.weight"], 0, memoryview(bytearray(1024)))
+
+
+def header_of(folder, name: str) -> int:
+    """Bytes of a weight file's header, with its length."""
+    return 8 + int.from_bytes((folder / name).read_bytes()[:8], "little")
+
+
+def test_with_an_index_headers_are_read_in_one_small_request(devhub, hub, folder):
+    checkpoint = HubCheckpoint(REPO, hub, REPO, None)
+    reads = [e for e in devhub.log if e.route == "contents"]
+    index = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    expected = [128 + sum(len(t) + 128 for t, f in index.items() if f == name) for name in sorted(set(index.values()))]
+    assert sorted(e.sent for e in reads) == sorted(expected)
+    assert all(
+        nbytes > header_of(folder, name) for nbytes, name in zip(expected, sorted(set(index.values())), strict=True)
+    )
+    small = sum((folder / name).stat().st_size for name in ("config.json", "model.safetensors.index.json"))
+    assert checkpoint.header_bytes == small + sum(expected)
+
+
+def test_an_index_that_leads_to_too_small_a_first_read_costs_another(devhub, hub, folder, monkeypatch):
+    monkeypatch.setattr(module, "ENTRY", 9)
+    checkpoint = HubCheckpoint(REPO, hub, REPO, None)
+    assert dict(checkpoint.tensors) == dict(LocalCheckpoint("m", folder).tensors)
+    headers = sum(header_of(folder, path.name) for path in folder.glob("*.safetensors"))
+    reads = [e.sent for e in devhub.log if e.route == "contents"]
+    assert (len(reads), sum(reads)) == (6, headers)

@@ -23,6 +23,7 @@ from engine.hub_client import (
     PullRequest,
     RevisionMissing,
     asking,
+    trying,
 )
 
 Api = Callable[[str | None], HfApi]
@@ -483,6 +484,34 @@ def test_a_commit_that_was_not_taken_is_sent_again(devhub: Server, hub: Hub, wai
     assert (made.oid, waits) == (head(devhub), [0.5, 3.0])
 
 
+@pytest.mark.parametrize("route", ["validate-yaml", "paths-info", "preupload"])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": "before"}], ids=["500", "gone"])
+def test_what_goes_before_a_commit_is_tried_again(
+    devhub: Server, hub: Hub, waits: list[float], route: str, fault: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", waits.append)  # between the client's own tries
+    before = head(devhub)
+    devhub.inject(route, **fault, times=2)
+    files = {"README.md": b"---\nlicense: mit\n---\n"}
+    made = hub.commit(
+        "alice/m", uploads=[], files=files, copies={"w.safetensors": before}, delete=[], message="m",
+        parent_commit=before,
+    )  # fmt: skip
+    assert made.oid == head(devhub)
+    assert len(waits) == 2
+    assert [e.status for e in devhub.log if e.route == "commit"] == [200]
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_commit_that_may_have_been_made_is_not_sent_again(
+    devhub: Server, hub: Hub, waits: list[float], status: int
+) -> None:
+    devhub.inject("commit", status=status)
+    with pytest.raises(HubError, match=rf"^the Hub failed \({status}\) while committing to alice/m@main at "):
+        hub.commit("alice/m", uploads=[], files={"a": b"1"}, delete=[], message="m", parent_commit=head(devhub))
+    assert waits == []
+
+
 def test_a_commit_whose_answer_is_lost_is_not_sent_again(devhub: Server, hub: Hub, waits: list[float]) -> None:
     before = head(devhub)
     devhub.inject("commit", drop="after")
@@ -568,7 +597,7 @@ def test_nothing_is_written_but_by_us_and_the_environment_is_heeded(devhub: Serv
 
 
 def test_the_waits_are_those_that_the_tests_expect() -> None:
-    assert (asking.WAITS, asking.LONGEST_WAIT) == ((0.5, 1.0, 2.0, 4.0), 300.0)
+    assert (trying.WAITS, trying.LONGEST_WAIT) == ((0.5, 1.0, 2.0, 4.0), 300.0)
 
 
 # proposing

@@ -9,6 +9,7 @@ from targets import (
     LINEAR,
     NAMES,
     TARGET,
+    elsewhere,
     entries,
     expected,
     held,
@@ -148,14 +149,43 @@ def test_readers_see_the_old_model_or_the_new_one(server, tmp_path, kind, route,
     elif repo is not None:
         assert repo.private is True
         assert set(held(server)) == {".gitattributes"}
-    assert not list((tmp_path / "temporary").iterdir())
-    noted = any(".mergesmith/journal.json" in entries(server, branch) for branch in staging(server)) if repo else False
+    # A repo that was created for this, and whose journal could not say so, is noted here.
+    noted = any(".mergesmith/journal.json" in entries(server, branch) for branch in staging(server)) if repo else True
+    files = {path.name for path in (tmp_path / "temporary").rglob("*") if path.is_file()}
+    assert files == (set() if noted or earlier else {"claim", "created"})
     server.clear_faults()
     send(server)
     assert held(server) == expected(server, "ties.yaml", tmp_path)
-    # A repo that was created for this, and whose journal could not say so, stays private.
-    assert server.store.repo(TARGET).private is (repo is not None and repo.private and not noted)
+    assert server.store.repo(TARGET).private is False
     assert staging(server) == []
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def stopped_after_creating(server) -> str:
+    """Publish until the repo is created, and no further; returns the commit that it has then."""
+    server.inject("create-branch", status=403)
+    with pytest.raises(HubError, match=r"^not allowed \(403\) while creating the branch "):
+        send(server)
+    return server.store.resolve(TARGET, "main")
+
+
+def test_a_repo_that_a_stopped_run_created_is_made_public_from_another_machine_only_by_hand(server):
+    stopped_after_creating(server)
+    events = []
+    elsewhere(lambda: send(server, report=events.append))
+    where = f"{server.endpoint}/{TARGET}"
+    assert Said(f"{where} was private before and stays so; change that in {where}/settings") in events
+    assert server.store.repo(TARGET).private is True
+
+
+def test_a_repo_that_replaced_the_one_that_a_stopped_run_created_is_none_of_ours(server):
+    first = stopped_after_creating(server)
+    server.store.delete_repo(TARGET)
+    server.store.create_repo(TARGET, "alice", private=True)
+    server.store.commit_files(TARGET, {"sample.png": b"png"}, "Add a picture")
+    assert server.store.resolve(TARGET, "main") != first
+    send(server)
+    assert server.store.repo(TARGET).private is True
 
 
 @pytest.mark.parametrize("route", ["preupload", "lfs-batch", "lfs-put", "lfs-verify", "commit", "settings", "resolve"])

@@ -69,7 +69,8 @@ def test_staging_branches_of_other_plans_are_listed_and_kept(server):
     events = []
     send(server, report=events.append)
     assert events[0] == Said(
-        f"{where(server)} keeps what unfinished publishes of other plans left, on {', '.join(names)}; "
+        f"{where(server)} keeps what unfinished publishes of other plans, or with another --max-shard-size, left, "
+        f"on {', '.join(names)}; "
         "remove it with --clean-staging"
     )
     assert staging(server) == names

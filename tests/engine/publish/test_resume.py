@@ -92,8 +92,8 @@ def test_a_lock_file_goes_before_the_staged_one(server, tmp_path, parents):
     send(server, str(recipe), report=events.append)
     assert locked_commits(server) == heads(server)
     assert events[0] == Said(
-        f"{server.endpoint}/{TARGET} keeps what unfinished publishes of other plans left, on {name}; "
-        "remove it with --clean-staging"
+        f"{server.endpoint}/{TARGET} keeps what unfinished publishes of other plans, or with another --max-shard-size, "
+        f"left, on {name}; remove it with --clean-staging"
     )
     assert staging(server) == [name]
 
@@ -107,8 +107,8 @@ def test_another_recipe_does_not_go_on_with_it(server):
     # Nor is it planned with the other one's commits, to see whether they fit.
     assert sum(e.route == "model-info" and "alice/one" in e.path for e in server.log) == 1
     assert events[0] == Said(
-        f"{server.endpoint}/{TARGET} keeps what unfinished publishes of other plans left, on {name}; "
-        "remove it with --clean-staging"
+        f"{server.endpoint}/{TARGET} keeps what unfinished publishes of other plans, or with another --max-shard-size, "
+        f"left, on {name}; remove it with --clean-staging"
     )
     assert staging(server) == [name]
 
@@ -144,5 +144,5 @@ def test_a_required_lock_is_a_file(server):
     with pytest.raises(LockError) as caught:
         send(server, require_lock=True)
     assert str(caught.value) == (
-        "ties.lock.json: no such file, and a lock is required; write it with `mergesmith lock`"
+        "ties.lock.json: no such file, and a lock is required; write it with `mergesmith lock ties.yaml`"
     )

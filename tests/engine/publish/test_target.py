@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from targets import TARGET, expected, held, history, seed, send, writes
+from targets import TARGET, expected, held, history, plan_of, seed, send, writes
 
 from engine.errors import HubError, MergeError
 from engine.events import Said
+from engine.hub_client import Hub
+from engine.publish.target import inspect_target
 
 
 def test_the_same_plan_again_does_nothing(server):
@@ -82,6 +84,17 @@ def test_who_may_not_write_learns_it_before_any_weight_is_read(server):
         "--repo, or propose the model with --create-pr"
     )
     assert server.log[-1].route == "auth-check-write"
+
+
+def test_nobody_learns_that_a_token_is_needed(server):
+    server.store.create_repo(TARGET, "alice")
+    nobody = Hub(endpoint=server.endpoint, token=False)
+    with pytest.raises(HubError) as caught:
+        inspect_target(nobody, TARGET, plan_of(server), force=False)
+    assert str(caught.value) == (
+        f"no token while asking for write access to {server.endpoint}/{TARGET}; "
+        "set HF_TOKEN to one that may write there"
+    )
 
 
 def test_a_published_plan_with_a_file_changed_since_is_not_taken_for_whole(server):

@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from engine.errors import MergeError
-from engine.publish.work import work_folder
+from engine.publish.work import CREATED, work_folder
 
 HOLD = """
 import sys, tempfile
@@ -49,6 +49,21 @@ def test_it_is_gone_after_a_failure_too(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
+    assert names(tmp_path) == []
+
+
+def test_the_note_outlives_a_failure_and_ends_with_a_run_that_ends_well(tmp_path):
+    def stopped():
+        with work_folder("mergesmith-x") as folder:
+            for name in ("a", CREATED):
+                (folder / name).write_text("a")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert sorted(names(tmp_path / "mergesmith-x")) == ["claim", CREATED]
+    with work_folder("mergesmith-x") as folder:
+        assert sorted(names(folder)) == ["claim", CREATED]
     assert names(tmp_path) == []
 
 
