@@ -23,7 +23,7 @@ Disk = Annotated[
     str | None, typer.Option("--disk", metavar="SIZE", help="Disk for scratch files; otherwise what is free.")
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", metavar="N", min=1, help="Threads that compute.", show_default="all cores")
+    int, typer.Option("--threads", metavar="N", min=1, help="How many compute at once.", show_default="all cores")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that no earlier merge recorded.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]

@@ -88,3 +88,13 @@ def test_a_file_that_is_cut_short_meanwhile_is_an_error(tmp_path, shard):
         writer.finish()
     assert str(caught.value) == f"{path} was cut short while it was written; run again"
     writer.close()
+
+
+def test_who_still_writes_to_the_file_of_a_run_that_was_cut_harms_nothing(tmp_path, shard):
+    path = tmp_path / "model.safetensors.partial"
+    with path.open("wb") as earlier:
+        writer = ShardWriter(path, shard, TENSORS)
+        earlier.write(b"x" * 1000)
+        earlier.flush()
+        writer.close()
+    assert path.read_bytes()[: len(shard.header)] == shard.header
