@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -10,7 +11,7 @@ from space import starting
 from space.bench import START
 from space.parts import Parts, labels, lay_out
 from space.theme import STYLE, THEME
-from space.words import preferred, words
+from space.words import LANGUAGES, preferred, sayer, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
     from space.bench import Bench, View
     from space.making import Maker
 
+LEFT_OVER = 900
+"""Seconds for which a file that somebody uploaded is kept at most twice."""
 AT_ONCE = 8
 """Plans that are made at the same time, of all readers together."""
 
 
 def build_app(bench: Bench, maker: Maker) -> gr.Blocks:
     """Build the page over a bench, where recipes are planned, and a maker, which publishes and proposes them."""
-    app = gr.Blocks(title="mergesmith", analytics_enabled=False, fill_width=True)
+    app = gr.Blocks(title="mergesmith", analytics_enabled=False, fill_width=True, delete_cache=(LEFT_OVER, LEFT_OVER))
+    # Made out here it has no handlers of Gradio's: those know one language, and are open to programs.
+    login = gr.LoginButton(sayer(LANGUAGES[0])("sign_in"), size="sm", elem_id="ms-login")
     with app:
-        parts = lay_out(bench, maker)
+        parts = lay_out(bench, maker, login)
         _on_load(app, parts, bench, maker)
         _on_work(parts, bench)
         _on_start(parts, bench, maker)
@@ -48,10 +53,11 @@ def _shown(view: View, turn: int = 0, **more: Any) -> list[Any]:  # noqa: ANN401
 
 def _on_load(app: gr.Blocks, parts: Parts, bench: Bench, maker: Maker) -> None:
     def loaded(
-        kept: dict[str, str], request: gr.Request, profile: gr.OAuthProfile | None, token: gr.OAuthToken | None
+        kept: object, request: gr.Request, profile: gr.OAuthProfile | None, token: gr.OAuthToken | None
     ) -> list[Any]:
-        language = kept.get("language") or preferred(request.headers.get("accept-language"))
-        view = bench.view(kept.get("text") or START, language, _token(token))
+        text, language = _kept(kept)
+        language = language or preferred(request.headers.get("accept-language"))
+        view = bench.view(text or START, language, _token(token))
         maker.signed_in(_name(profile), _token(token))
         return [language, *_shown(view, ready=True), *_jobs(maker, profile, language), *labels(language)]
 
@@ -62,9 +68,20 @@ def _on_load(app: gr.Blocks, parts: Parts, bench: Bench, maker: Maker) -> None:
         return [kept, other, *_shown(view), *_jobs(maker, profile, other), *labels(other)]
 
     sheet = [parts.form, parts.plan, parts.code]
-    everything = [parts.language, *sheet, parts.jobs, parts.timer, *parts.labelled]
+    sign_ins = [words(language)["sign_in"] for language in LANGUAGES]
+    everything = [parts.language, *sheet, *parts.merges, *parts.labelled]
+    parts.login.click(
+        None, [parts.login], None, js=_SIGN.replace("WORDS", json.dumps(sign_ins)), api_visibility="private"
+    )
     _quiet(app.load, loaded, [parts.kept], everything)
     _quiet(parts.switch.click, switched, [parts.code, parts.language], [parts.kept, *everything])
+
+
+_SIGN = """(said) => {
+  const to = WORDS.includes(said) ? "/login/huggingface" : "/logout";
+  window.parent?.postMessage({ type: "SET_SCROLLING", enabled: true }, "*");  // of the Hub's frame around a Space
+  window.location.assign(`${to}?_target_url=${encodeURIComponent("/" + window.location.search)}`);
+}"""
 
 
 def _on_work(parts: Parts, bench: Bench) -> None:
@@ -142,18 +159,24 @@ def _on_make(parts: Parts, bench: Bench, maker: Maker) -> None:
         return _jobs(maker, profile, language)
 
     view = [parts.form, parts.plan, parts.code, parts.kept]
-    _quiet(
-        parts.publish.click, publish, [parts.code, parts.language], [*view, parts.published, parts.jobs, parts.timer]
-    )
+    _quiet(parts.publish.click, publish, [parts.code, parts.language], [*view, parts.published, *parts.merges])
     _quiet(parts.propose_button.click, propose, [parts.code, parts.repo, parts.language], [parts.proposed])
     _quiet(parts.github_button.click, github, [parts.code, parts.github, parts.language], [parts.proposed])
-    _quiet(parts.timer.tick, ticked, [parts.language], [parts.jobs, parts.timer])
-    _quiet(parts.jobs.select, cancelled, [parts.language], [parts.jobs, parts.timer])
+    _quiet(parts.timer.tick, ticked, [parts.language], parts.merges)
+    _quiet(parts.jobs.select, cancelled, [parts.language], parts.merges)
+
+
+def _kept(kept: object) -> tuple[str, str]:
+    """Read what a browser kept, or says that it did: the text and the language, "" for none that we know."""
+    text, language = (kept.get("text"), kept.get("language")) if isinstance(kept, dict) else (None, None)
+    return (text if isinstance(text, str) else ""), (language if language in LANGUAGES else "")
 
 
 def _jobs(maker: Maker, profile: gr.OAuthProfile | None, language: str) -> list[Any]:
-    """Show the reader's merges, and look again while any is under way."""
-    return [maker.jobs(_name(profile), language), gr.Timer(active=maker.busy(_name(profile)))]
+    """Show who is signed in and their merges, and look again while any is under way."""
+    say, name = sayer(language), _name(profile)
+    login = gr.Button(say("sign_out", name=name) if name else say("sign_in"))
+    return [maker.jobs(name, language), gr.Timer(active=maker.busy(name)), login]
 
 
 def _quiet(

@@ -11,14 +11,17 @@ from engine.errors import HubError
 from engine.plan.plan import Options
 from engine.plan.show.words import size
 from space import pages
+from space.document import NotEditableError
 from space.edits import Put, apply, read_edit
-from space.look import MOST_BYTES, Look, layers_of, look_at
-from space.sheet import sheet_of
+from space.look import Look, layers_of, look_at
+from space.reading import sheet_of
+from space.sheet import MOST_BYTES
 from space.words import sayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.findings import Finding
     from engine.hub_client import Hub
     from space.edits import Edit
     from space.sheet import Sheet
@@ -34,7 +37,10 @@ parameters:
 dtype: bfloat16
 """
 """What somebody finds who comes without a recipe: two models and one button is enough."""
-MOST_EDITS = 64
+MOST_MARKS = 64
+"""Findings that are told at their controls; the first ones are told beside the plan too."""
+MOST_EDITS = 16
+"""Edits of one batch: the page sends what a person does in a moment, and a large text takes a second for each."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +68,42 @@ class Bench:
         """Plan a text as whoever has the token."""
         return look_at(text, sheet, lambda: self.open_hub(token), self.options())
 
-    def view(self, text: str, language: str, token: str | None, *, form: bool = True) -> View:
-        """Show a text; without ``form`` the form is left as it is."""
+    def view(
+        self, text: str, language: str, token: str | None, *, form: bool = True, stuck: Sequence[Edit] = ()
+    ) -> View:
+        """Show a text; without ``form`` the form is left as it is. ``stuck`` are edits that could not be made."""
         sheet = sheet_of(text)
         look = self.look(text, sheet, token)
         made = pages.form(sheet, language, self.known()) if form else None
-        return View(text, made, pages.plan(look, language, self.fit(look, language)), marks_of(look), look)
+        told = [{"path": list(edit.path), "level": "warning", "text": sayer(language)("stuck")} for edit in stuck]
+        plan = pages.plan(look, language, self.fit(look, language))
+        return View(text, made, plan, [*marks_of(look, language), *told], look)
 
     def edit(self, text: str, edits: object, language: str, token: str | None) -> View:
         """Make what the form's controls asked for. What no control asks for changes nothing."""
         sheet, plain = sheet_of(text), True
+        stuck: list[Edit] = []
         for edit in read_edits(edits):
             if not sheet.readable or len(text) > MOST_BYTES:
                 break
-            layers = {} if isinstance(edit, Put) else self._layers(text, sheet, token)
-            text = apply(text, sheet.number, edit, layers)
-            plain = plain and _is_plain(edit)
+            try:
+                text = self._edited(text, sheet, edit, token)
+            except NotEditableError:
+                stuck.append(edit)
+            plain = plain and _is_plain(edit) and not stuck
             sheet = sheet_of(text)
-        return self.view(text, language, token, form=not plain)
+        return self.view(text, language, token, form=not plain, stuck=stuck)
 
-    def search(self, text: str) -> list[str]:
+    def _edited(self, text: str, sheet: Sheet, edit: Edit, token: str | None) -> str:
+        layers = {} if isinstance(edit, Put) else self._layers(text, sheet, token)
+        made = apply(text, sheet.number, edit, layers)
+        if len(made) > max(MOST_BYTES, len(text)):
+            raise NotEditableError("what aliases repeat is too much to write out")
+        return made
+
+    def search(self, text: object) -> list[str]:
         """Find models for a search box, as nobody in particular."""
-        if not 2 <= len(text) <= 96:
+        if not isinstance(text, str) or not 2 <= len(text) <= 96 or not text.isprintable():
             return []
         try:
             return [found.repo for found in self.open_hub(None).search(text)]
@@ -126,20 +146,22 @@ def read_edits(data: object) -> tuple[Edit, ...]:
         return ()
 
 
-def marks_of(look: Look) -> list[dict[str, Any]]:
+def marks_of(look: Look, language: str) -> list[dict[str, Any]]:
     """Tell the page which controls to mark, and with what."""
     return [
         {
             "path": list(mark.path),
             "level": mark.finding.level,
-            "text": _sentence(mark.finding.message, mark.finding.fix),
+            "text": _sentence(mark.finding, language),
         }
-        for mark in look.marks
+        for mark in look.marks[:MOST_MARKS]
     ]
 
 
-def _sentence(message: str, fix: str) -> str:
-    return pages.told(f"{message}; {fix}" if fix else message)
+def _sentence(finding: Finding, language: str) -> str:
+    said = pages.told(f"{finding.message}; {finding.fix}" if finding.fix else finding.message)
+    short = pages.short_of(finding, language)
+    return f"{short}\n{said}" if short else said
 
 
 def _is_plain(edit: Edit) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -40,20 +41,20 @@ class Knob:
 
 def of_model(method: Method) -> tuple[Knob, ...]:
     """The knobs of each model."""
-    return _knobs(method, method.source_parameters)
+    return _knobs(method.name, method.source_parameters)
 
 
 def of_merge(method: Method) -> tuple[Knob, ...]:
     """The knobs of the whole merge; parameters without effect have none."""
-    return tuple(knob for knob in _knobs(method, method.parameters) if knob.name not in method.inert)
+    return tuple(knob for knob in _knobs(method.name, method.parameters) if knob.name not in method.inert)
 
 
-def _knobs(method: Method, kind: type[ParameterSet]) -> tuple[Knob, ...]:
+@cache
+def _knobs(method: str, kind: type[ParameterSet]) -> tuple[Knob, ...]:
     schema = kind.model_json_schema(by_alias=True)
     required = schema.get("required", ())
     return tuple(
-        _knob(method.name, name, about, required=name in required)
-        for name, about in schema.get("properties", {}).items()
+        _knob(method, name, about, required=name in required) for name, about in schema.get("properties", {}).items()
     )
 
 

@@ -2,97 +2,145 @@
 
 from __future__ import annotations
 
-import io
-import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from engine.errors import MergesmithError
+from engine.recipe.text import Leaf, read_text
+from space.nodes import CannotSpliceError
+from space.splices import spliced
+from space.tree import Map, numbered, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.recipe import Path
+    from engine.recipe.text import Tree
 
 Node: TypeAlias = Any
-"""A part of a text as ruamel.yaml has it: mapping, list or value. It keeps comments, and has no types."""
+"""A part of a recipe as it is changed: a ``Map``, a list, or a value."""
+MOST_PASSES = 6
+"""What an alias stands for is written out in a second pass, and what a ``<<`` brought in a third."""
 
-_FIRST_LIST = re.compile(r"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( *)-(?:\s|$)", re.MULTILINE)
+
+class NotEditableError(MergesmithError):
+    """A place that only somebody who edits the text can change."""
 
 
-def changed(text: str, number: int, change: Callable[[CommentedMap], None]) -> str:
-    """Apply ``change`` to the document of that number, and write the text again as its author had it.
+def changed(text: str, number: int, change: Callable[[Map], None]) -> str:
+    """Apply ``change`` to the document of that number, and nothing else to what the text says.
 
-    Lists are indented as the first of the text is. The text must be one that ``engine.recipe.parse`` could read.
+    Only the places that differ are written anew. Where the text has aliases that this would break, they are written
+    out first. ``NotEditableError`` where the text is written in a way that neither does for.
     """
-    yaml = _yaml(text)
-    documents = list(yaml.load_all(text))
-    change(documents[number])
-    out = io.StringIO()
-    yaml.dump_all(documents, out)
-    return out.getvalue()
+    first = _trees(text)
+    wanted = [numbered(tree) for tree in first]
+    if not (0 <= number < len(wanted) and isinstance(wanted[number], Map)):
+        raise NotEditableError("the text is no recipe")
+    change(wanted[number])
+    try:
+        return _until(text, number, wanted, first)
+    except CannotSpliceError:
+        pass
+    try:
+        text = spliced(text, number, first[number], first[number], expand=True)
+        return _until(text, number, wanted, _trees(text))
+    except CannotSpliceError:
+        raise NotEditableError("this place can be changed in the text only") from None
 
 
-def _yaml(text: str) -> YAML:
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    found = _FIRST_LIST.search(text)
-    offset = max(len(found[2]) - len(found[1]), 0) if found else 2
-    yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
-    return yaml
+def _until(text: str, number: int, wanted: list[Node], now: list[Node]) -> str:
+    """Splice until the text says what is wanted."""
+    for _ in range(MOST_PASSES):
+        if len(now) != len(wanted):
+            break
+        if same(now, wanted):
+            return text
+        text = spliced(text, number, now[number], wanted[number])
+        # What is new has its place now.
+        wanted = [*wanted[:number], numbered(wanted[number]), *wanted[number + 1 :]]
+        now = _trees(text)
+    raise CannotSpliceError
 
 
-def put(tree: CommentedMap, path: Path, value: Node) -> None:
+def _trees(text: str) -> list[Node]:
+    return [_plain(document.tree) for document in read_text(text)[0]]
+
+
+def _plain(tree: Tree, origin: int | None = None) -> Node:
+    if isinstance(tree, dict):
+        return Map({key: _plain(value) for key, value in tree.items()}, origin)
+    if isinstance(tree, list):
+        return [_plain(item, index) for index, item in enumerate(tree)]
+    return tree.value if isinstance(tree, Leaf) else tree
+
+
+def put(tree: Map, path: Path, value: Node) -> None:
     """Set the value at ``path``; mappings that are not there yet are made on the way."""
     at: Node = tree
-    for key in path[:-1]:
-        if isinstance(at, CommentedMap) and not isinstance(at.get(key), CommentedMap | CommentedSeq):
-            at[key] = CommentedMap()
-        at = at[key]
-    if isinstance(at, CommentedMap) and path[-1] in at and at[path[-1]] == value:
-        return
-    at[path[-1]] = _written(value)
+    for key, below in pairwise(path):
+        if isinstance(at, Map) and isinstance(key, str) and isinstance(below, str) and not _holds(at.get(key)):
+            at[key] = Map()
+        at = look(at, (key,))
+    last = path[-1]
+    if isinstance(at, Map) and isinstance(last, str):
+        if last not in at or not _equal(at[last], value):
+            at[last] = value
+    elif isinstance(at, list) and isinstance(last, int) and last < len(at):
+        at[last] = at[last] if _equal(at[last], value) else value
+    else:
+        raise NotEditableError("there is no such place")
 
 
-def drop(tree: CommentedMap, path: Path) -> None:
+def _holds(value: Node) -> bool:
+    return isinstance(value, Map | list)
+
+
+def _equal(one: Node, other: Node) -> bool:
+    """Whether two values are the same, however a number is written; ``true`` is none."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def drop(tree: Map, path: Path) -> None:
     """Remove what is at ``path``, if it is there, and mappings that are empty without it."""
     found = look(tree, path[:-1])
-    if isinstance(found, CommentedMap):
+    if isinstance(found, Map) and isinstance(path[-1], str):
         found.pop(path[-1], None)
         if not found and len(path) > 1:
             drop(tree, path[:-1])
-    elif isinstance(found, CommentedSeq) and isinstance(path[-1], int) and path[-1] < len(found):
+    elif isinstance(found, list) and isinstance(path[-1], int) and path[-1] < len(found):
         del found[path[-1]]
 
 
 def look(tree: Node, path: Path) -> Node:
     """Return what is at ``path``, or None."""
     for key in path:
-        if isinstance(tree, CommentedMap):
-            tree = tree.get(key)
-        elif isinstance(tree, CommentedSeq) and isinstance(key, int) and 0 <= key < len(tree):
+        if isinstance(tree, Map):
+            tree = tree.get(key) if isinstance(key, str) else None
+        elif isinstance(tree, list) and isinstance(key, int) and 0 <= key < len(tree):
             tree = tree[key]
         else:
             return None
     return tree
 
 
-def in_line(values: Sequence[Node]) -> CommentedSeq:
-    """Make a list that is written on one line: ``[0, 0.5, 1]``."""
-    made = CommentedSeq(values)
-    made.fa.set_flow_style()
-    return made
+def insert(tree: Map, at: int, key: str, value: Node) -> None:
+    """Put a key at a place among the others."""
+    pairs = [pair for pair in tree.items() if pair[0] != key]
+    pairs.insert(at, (key, value))
+    tree.clear()
+    tree.update(pairs)
 
 
-def mapping(**values: Node) -> CommentedMap:
+def mapping(**values: Node) -> Map:
     """Make a mapping in this order."""
-    return CommentedMap((key, _written(value)) for key, value in values.items())
+    return Map(values)
 
 
-def listed(values: Sequence[Node]) -> CommentedSeq:
-    """Make a list with one item on each line."""
-    return CommentedSeq(values)
+def rows(holder: Node, key: str) -> list[Node]:
+    """Return the list under a key; an empty one where there is none."""
+    found = holder.get(key) if isinstance(holder, Map) else None
+    return found if isinstance(found, list) else []
 
 
 def plain(value: Node) -> Node:
@@ -100,5 +148,6 @@ def plain(value: Node) -> Node:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _written(value: Node) -> Node:
-    return in_line(value) if isinstance(value, list) and not isinstance(value, CommentedSeq) else value
+def plainly(values: Sequence[Node]) -> list[Node]:
+    """Write a gradient's numbers as people do."""
+    return [plain(value) for value in values]

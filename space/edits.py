@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from engine.methods import METHODS
 from space.choosing import choose
-from space.document import changed, drop, look, plain, put
-from space.rows import add_model, add_slice, rename
+from space.document import changed, drop, look, plain, plainly, put
+from space.rows import add_model, add_slice, put_layer, rename
 from space.shapes import add_part, as_one, reshape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from space.tree import Map
 
 Key = Annotated[str, Field(max_length=64)] | Annotated[int, Field(ge=0, le=1000)]
 Place = Annotated[tuple[Key, ...], Field(min_length=1, max_length=8)]
@@ -42,6 +43,11 @@ class Choose(_Edit):
 
     do: Literal["method"]
     value: Literal[tuple(METHODS)]  # type: ignore[valid-type]
+
+    @property
+    def path(self) -> Place:
+        """Where the form shows it."""
+        return ("merge_method",)
 
 
 class Rename(_Edit):
@@ -84,11 +90,14 @@ def read_edit(data: object) -> Edit:
 
 
 def apply(text: str, number: int, edit: Edit, layers: Mapping[str, int] | None = None) -> str:
-    """Return the text with the edit made in its document of that number; ``layers`` is what is known of models."""
+    """Return the text with the edit made in its document of that number; ``layers`` is what is known of models.
+
+    ``NotEditableError`` where the text is written in a way that the form cannot change.
+    """
     return changed(text, number, lambda tree: _change(tree, edit, layers or {}))
 
 
-def _change(tree: CommentedMap, edit: Edit, layers: Mapping[str, int]) -> None:
+def _change(tree: Map, edit: Edit, layers: Mapping[str, int]) -> None:
     match edit:
         case Put():
             _put(tree, edit)
@@ -108,18 +117,24 @@ def _change(tree: CommentedMap, edit: Edit, layers: Mapping[str, int]) -> None:
             reshape(tree, edit.path, edit.do, edit.start)
 
 
-def _put(tree: CommentedMap, edit: Put) -> None:
-    if edit.value is None or edit.value == "":
+def _put(tree: Map, edit: Put) -> None:
+    nothing = edit.value is None or edit.value == ""
+    value = plainly(edit.value) if isinstance(edit.value, list) else plain(edit.value)
+    if edit.path[-2:-1] == ("layer_range",) and isinstance(edit.path[-1], int):
+        at = edit.path[:-1]
+        put(tree, at, put_layer(look(tree, at), edit.path[-1], None if nothing else value))
+    elif nothing and edit.path[-1] == "filter":
+        return  # somebody is about to type another one
+    elif nothing:
         drop(tree, edit.path)
-        return
-    value = [plain(point) for point in edit.value] if isinstance(edit.value, list) else plain(edit.value)
-    put(tree, edit.path, value)
+    else:
+        put(tree, edit.path, value)
 
 
-def _remove(tree: CommentedMap, at: tuple[Key, ...]) -> None:
+def _remove(tree: Map, at: tuple[Key, ...]) -> None:
     drop(tree, at)
     above = look(tree, at[:-1])
-    if isinstance(above, CommentedSeq) and not above and at[-2:-1] == ("sources",):
+    if isinstance(above, list) and not above and at[-2:-1] == ("sources",):
         drop(tree, at[:-2])
-    if isinstance(above, CommentedSeq) and "parameters" in at:
+    if isinstance(above, list) and "parameters" in at:
         as_one(tree, at[:-1], above)

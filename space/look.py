@@ -9,6 +9,7 @@ from engine.errors import HubError, RecipeError
 from engine.findings import Place, error
 from engine.plan.build import build
 from engine.recipe import parse
+from space.sheet import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from engine.hub_client import Hub
     from engine.plan.plan import Options, Plan
     from engine.recipe import Path
+    from engine.recipe.parsing import Parsed
     from space.sheet import Sheet
 
 FILE = "recipe.yaml"
 """How a plan calls the text: people name the file when they take it along."""
-MOST_BYTES = 64 * 1024
 MOST_MODELS = 32
 TOP = Place(1, 1)
 
@@ -60,36 +61,39 @@ class Look:
 
 def look_at(text: str, sheet: Sheet, open_hub: Callable[[], Hub], options: Options) -> Look:
     """Plan a text; never raises for what is wrong with it, with a model or with the Hub."""
-    if (beyond := _beyond(text)) is not None:
-        return Look(marks=(Mark((), beyond),))
+    if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
+        message = f"the recipe is larger than {MOST_BYTES // 1024} KiB, more than this page takes"
+        return _refused(error("too-large", message, "shorten it, or use the command line", TOP))
+    parsed = parse(text)
+    named = len(parsed.recipe.references()) if parsed.recipe else 0
+    if named > MOST_MODELS:
+        message = f"the recipe names {named} models; this page looks up at most {MOST_MODELS}"
+        return _refused(error("too-many", message, "leave some out, or use the command line", TOP))
     missing = sum(not row.model for block in sheet.blocks for row in block.rows)
     if sheet.readable and sheet.method and missing:
         return Look(missing=missing)
+    if parsed.sound is None:
+        return Look(marks=_marks(parsed, parsed.findings))
+    return _planned(text, parsed, open_hub, options)
+
+
+def _planned(text: str, parsed: Parsed, open_hub: Callable[[], Hub], options: Options) -> Look:
     try:
         plan, _ = build(FILE, text, open_hub, options)
     except RecipeError as refusal:
-        return Look(marks=_marks(text, refusal.findings))
+        return Look(marks=_marks(parsed, refusal.findings))
     except HubError as failure:
-        return Look(marks=_marks(text, parse(text).findings), trouble=str(failure))
-    return Look(plan=plan, marks=_marks(text, plan.findings))
+        return Look(marks=_marks(parsed, parsed.findings), trouble=str(failure))
+    return Look(plan=plan, marks=_marks(parsed, plan.findings))
 
 
-def _beyond(text: str) -> Finding | None:
+def _refused(finding: Finding) -> Look:
     """Tell of a text that would keep this machine, or the Hub, busy for its own sake."""
-    if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
-        message = f"the recipe is larger than {MOST_BYTES // 1024} KiB, more than this page takes"
-        return error("too-large", message, "shorten it, or use the command line", TOP)
-    recipe = parse(text).recipe
-    named = len(recipe.references()) if recipe else 0
-    if named > MOST_MODELS:
-        message = f"the recipe names {named} models; this page looks up at most {MOST_MODELS}"
-        return error("too-many", message, "leave some out, or use the command line", TOP)
-    return None
+    return Look(marks=(Mark((), finding),))
 
 
-def _marks(text: str, findings: tuple[Finding, ...]) -> tuple[Mark, ...]:
-    places = parse(text).places
-    return tuple(Mark(places.at(Place(finding.line, finding.column)), finding) for finding in findings)
+def _marks(parsed: Parsed, findings: tuple[Finding, ...]) -> tuple[Mark, ...]:
+    return tuple(Mark(parsed.places.at(Place(finding.line, finding.column)), finding) for finding in findings)
 
 
 def layers_of(plan: Plan | None) -> dict[str, int]:

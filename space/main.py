@@ -92,6 +92,7 @@ def serving(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fast
     with _jobs(settings, environment) as jobs:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         app.middleware("http")(back_from_cancelling)
+        app.middleware("http")(from_this_page)
         yield gr.mount_gradio_app(app, build_app(bench, Maker(bench, jobs)), path="/", **launch_options())
 
 
@@ -101,6 +102,21 @@ async def back_from_cancelling(request: Request, answer: Callable[[Request], Awa
 
     if request.url.path == "/login/callback" and "error" in request.query_params:
         return RedirectResponse("/")
+    return await answer(request)
+
+
+async def from_this_page(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse what another site lets a reader's browser send: Gradio's session cookie goes along from everywhere.
+
+    Browsers say where a request comes from. What says nothing is no browser, and has nobody's cookie.
+    """
+    from fastapi.responses import PlainTextResponse  # noqa: PLC0415 - as above
+
+    changes = request.method not in {"GET", "HEAD", "OPTIONS"} or request.url.path == "/logout"
+    if changes and request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        return PlainTextResponse(
+            "mergesmith takes orders from its own page only; open it, and press the button there", 403
+        )
     return await answer(request)
 
 

@@ -14,8 +14,10 @@ from engine.plan.lock import lock_of, lock_text
 from engine.publish.lineage import RECIPE
 from engine.recipe import is_repo
 from space import pages
+from space.document import NotEditableError
 from space.edits import Put, apply
-from space.sheet import FIELDS, sheet_of
+from space.reading import sheet_of
+from space.sheet import FIELDS, MOST_BYTES
 from space.words import sayer
 
 if TYPE_CHECKING:
@@ -79,11 +81,12 @@ class Maker:
     def publish(self, text: str, language: str, owner: str | None, token: str | None) -> tuple[str, Notice]:
         """Queue the model. A recipe without a target gets one under its owner's name, so the text is returned too."""
         say = sayer(language)
-        if self.jobs_room is None:
-            return text, _said(say("publish_no_torch"))
-        if not owner or not token:
-            return text, _said(say("publish_signed_out"))
-        text = with_target(text, owner)
+        if self.jobs_room is None or not owner or not token:
+            return text, _said(say("publish_no_torch" if self.jobs_room is None else "publish_signed_out"))
+        try:
+            text = with_target(text, owner)
+        except NotEditableError:
+            return text, _said(say("publish_name_it"))
         look = self.bench.look(text, sheet_of(text), token)
         if look.plan is None or look.plan.repo is None:
             return text, _said(say("publish_first"))
@@ -92,7 +95,7 @@ class Maker:
         try:
             self.jobs_room.submit(_order(look.plan, owner), token)
         except MergesmithError as refusal:
-            return text, _said(str(refusal))
+            return text, _said(_in_english(str(refusal), language))
         return text, Notice()
 
     def propose(self, text: str, repo: str, language: str, owner: str | None, token: str | None) -> Notice:
@@ -115,7 +118,7 @@ class Maker:
                 repo.strip(), files=files, title=f"Add {name}", description=_description(plan)
             )
         except (HubError, ModelError) as refusal:
-            return _said(str(refusal))
+            return _said(_in_english(str(refusal), language))
         return Notice(say("propose_done", url=_link(made.url)))
 
     def github(self, text: str, repo: str, language: str) -> Notice:
@@ -138,7 +141,10 @@ class Maker:
             return None, _said(say("propose_bad_repo"))
         hub = self.bench.open_hub(token)
         try:
-            text = hub.read_file(name, hub.model(name, None).commit, RECIPE).decode("utf-8", errors="replace")
+            model = hub.model(name, None)
+            if any(file.name == RECIPE and file.size > MOST_BYTES for file in model.files):
+                return None, _said(say("start_long", name=name))
+            text = hub.read_file(name, model.commit, RECIPE).decode("utf-8", errors="replace")
         except FileMissing:
             return None, _said(say("start_none", name=name))
         except (HubError, ModelError) as failure:
@@ -198,6 +204,11 @@ def _description(plan: Plan) -> str:
 
 def _said(text: str) -> Notice:
     return Notice(f"<p>{escape(pages.told(text))}</p>")
+
+
+def _in_english(said: str, language: str) -> str:
+    """Say what the engine says, which is in English, on a page of any language."""
+    return f"{sayer(language)('job_in_english')}{said}"
 
 
 def _link(address: str, text: str = "") -> str:

@@ -22,6 +22,7 @@ from space.words import sayer, words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.findings import Finding
     from engine.jobs.values import Job, Queue
     from engine.methods.contract import Method
     from space.controls import Knob
@@ -32,6 +33,13 @@ COMMON = ("slerp", "linear", "ties", "dare_ties", "task_arithmetic", "passthroug
 """Methods that are seen at once; the others are a click away."""
 _TICKS = re.compile(r"`([^`]+)`")
 _TOKEN = re.compile(r"set HF_TOKEN(?: to a(?: [a-z]+)+)?")
+_AT_A_PAGE = {
+    "this token may not read it": "you may not read it",
+    "use a token that may do this": "publish it under your own name, or an organisation's that lets you",
+}
+"""What the engine says to who has tokens, and what that is to who signs in."""
+FINDINGS = 24
+"""Findings of a kind that are listed."""
 SHOWN = 2
 """Settings of the whole merge that are seen at once."""
 
@@ -64,8 +72,13 @@ def form(sheet: Sheet, language: str, known: Sequence[str]) -> str:
 def plan(look: Look, language: str, fit: str) -> str:
     """Render the plan, or what is in its way; ``fit`` says whether this machine can make it."""
     state = "blank" if look.missing else "fine" if look.plan else "wrong"
+
+    def short(finding: Finding) -> str:
+        return short_of(finding, language)
+
     drawn = picture_of(look.plan) if look.plan else None
-    return _render("plan.html.j2", language, look=look, plan=look.plan, picture=drawn, state=state, fit=fit)
+    shown = {"look": look, "plan": look.plan, "picture": drawn, "state": state, "fit": fit}
+    return _render("plan.html.j2", language, **shown, most=FINDINGS, short_of=short)
 
 
 def jobs(entries: Sequence[Job], queue: Queue, language: str, *, signed_in: bool) -> str:
@@ -73,9 +86,17 @@ def jobs(entries: Sequence[Job], queue: Queue, language: str, *, signed_in: bool
     return _render("jobs.html.j2", language, jobs=entries, queue=queue, signed_in=signed_in)
 
 
+def short_of(finding: Finding, language: str) -> str:
+    """Sum a finding up in the page's language; "" where that is the engine's own, which says it better."""
+    return words(language).get(f"finding.{finding.id}", "")
+
+
 def told(text: str) -> str:
     """Say what the engine says at a terminal to somebody who is at a page: there one signs in."""
-    return _TOKEN.sub("sign in", text.removeprefix("mergesmith: "))
+    text = _TOKEN.sub("sign in", text.removeprefix("mergesmith: "))
+    for ours, theirs in _AT_A_PAGE.items():
+        text = text.replace(ours, theirs)
+    return text
 
 
 def duration(seconds: float, language: str) -> str:

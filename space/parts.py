@@ -55,6 +55,11 @@ class Parts:
     timer: gr.Timer
 
     @property
+    def merges(self) -> list[Any]:
+        """What shows who is signed in, and what they are making."""
+        return [self.jobs, self.timer, self.login]
+
+    @property
     def labelled(self) -> list[Any]:
         """What says something of its own, in the order of ``labels``."""
         return [
@@ -100,7 +105,7 @@ def labels(language: str) -> list[Any]:
     ]
 
 
-def lay_out(bench: Bench, maker: Maker) -> Parts:
+def lay_out(bench: Bench, maker: Maker, login: gr.LoginButton) -> Parts:
     """Place every part, as a reader of the first language finds it; the others' words come with the first event."""
     say, view = sayer(LANGUAGES[0]), bench.view(START, LANGUAGES[0], None)
 
@@ -114,7 +119,7 @@ def lay_out(bench: Bench, maker: Maker) -> Parts:
         with gr.Column(elem_classes="ms-side", min_width=0):
             switch = gr.Button(say("language"), size="sm", elem_id="ms-language")
         with gr.Column(elem_classes="ms-side", min_width=0):
-            login = gr.LoginButton(say("sign_in"), size="sm", elem_id="ms-login")
+            login.render()  # type: ignore[no-untyped-call]  # untyped in Gradio
     with gr.Accordion(say("start"), open=False, elem_id="ms-start") as start:
         with gr.Row():
             examples = gr.Dropdown(
@@ -144,13 +149,13 @@ def lay_out(bench: Bench, maker: Maker) -> Parts:
         with gr.Column(scale=5, min_width=320, elem_classes="ms-beside"):
             plan = gr.HTML(view.plan, apply_default_css=False, elem_id="ms-plan")
             code = gr.Code(START, language="yaml", label=say("yaml"), interactive=True, elem_id="ms-yaml")
-            download = gr.Button(say("download"), size="sm")
             publish = gr.Button(say("publish"), variant="primary", elem_id="ms-publish", visible=maker.merges)
             published = gr.HTML(
                 "" if maker.merges else f"<p>{say('publish_no_torch')}</p>",
                 elem_classes="ms-told",
                 apply_default_css=False,
             )
+            download = gr.Button(say("download"), size="sm", elem_id="ms-download")
             with gr.Accordion(say("propose"), open=not maker.merges, elem_id="ms-propose") as propose:
                 repo = gr.Textbox(
                     label=say("propose_to"), info=say("propose_help"), placeholder=say("model_placeholder")

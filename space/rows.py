@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-
 from engine.methods import METHODS
 from space.controls import of_model
-from space.document import in_line, listed, look, mapping, plain, put
+from space.document import NotEditableError, look, mapping, plain, put, rows
+from space.tree import Map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ LAYERS = 32
 """Layers that a slice is given where nobody knows yet how many there are."""
 
 
-def rename(tree: CommentedMap, path: Path, name: str) -> None:
+def rename(tree: Map, path: Path, name: str) -> None:
     """Name another model in a row; a base of the same name goes along."""
     before, base = look(tree, path), tree.get("base_model")
     put(tree, path, name or None)
@@ -31,44 +30,49 @@ def rename(tree: CommentedMap, path: Path, name: str) -> None:
         tree["base_model"] = name or None
 
 
-def rows_of(tree: CommentedMap) -> Iterator[CommentedMap]:
+def rows_of(tree: Map) -> Iterator[Map]:
     """Every model's row, of all lists, in order."""
-    lists = [tree.get("models"), *(look(item, ("sources",)) for item in tree.get("slices") or ())]
-    for rows in lists:
-        yield from (row for row in rows or () if isinstance(row, CommentedMap))
+    for found in (rows(tree, "models"), *(rows(part, "sources") for part in rows(tree, "slices"))):
+        yield from (row for row in found if isinstance(row, Map))
 
 
-def names_of(tree: CommentedMap) -> list[str]:
+def names_of(tree: Map) -> list[str]:
     """Every model that is named, once."""
-    return list(dict.fromkeys(str(row["model"]) for row in rows_of(tree) if row.get("model")))
+    return list(dict.fromkeys(row["model"] for row in rows_of(tree) if row.get("model") and _is_name(row["model"])))
 
 
-def method_of(tree: CommentedMap) -> Method | None:
+def _is_name(model: object) -> bool:
+    return isinstance(model, str)
+
+
+def method_of(tree: Map) -> Method | None:
     """The recipe's method, if it is one that we know."""
     name = tree.get("merge_method")
     return METHODS.get(name) if isinstance(name, str) else None
 
 
-def add_model(tree: CommentedMap, at: Path, layers: Mapping[str, int]) -> None:
+def add_model(tree: Map, at: Path, layers: Mapping[str, int]) -> None:
     """Add a row to the list at ``at``, or begin a list; a slice's row takes as many layers as those beside it."""
-    rows = look(tree, at) if at else None
-    if not isinstance(rows, CommentedSeq):
-        rows = tree["models"] = listed([])
-    if len(rows) >= MOST_ROWS:
+    found = look(tree, at) if at else None
+    if not isinstance(found, list):
+        if tree.get("models") is not None:
+            raise NotEditableError("`models` is no list")
+        found = tree["models"] = []
+    if len(found) >= MOST_ROWS:
         return
     row = mapping(model=None)
-    beside = rows[-1].get("layer_range") if rows and isinstance(rows[-1], CommentedMap) else None
+    beside = look(found, (len(found) - 1, "layer_range"))
     if at[:1] == ("slices",):
-        row["layer_range"] = in_line(list(beside) if beside else [0, _most(layers)])
+        row["layer_range"] = list(beside) if isinstance(beside, list) else [0, _most(layers)]
     if method := method_of(tree):
         give_starts(row, method)
-    rows.append(row)
+    found.append(row)
 
 
-def give_starts(row: CommentedMap, method: Method) -> None:
-    """Set what a method's model needs, and what people set first."""
+def give_starts(row: Map, method: Method) -> None:
+    """Set what a method's model needs, and what people set first, where it is not set yet."""
     for knob in of_model(method):
-        if knob.required or knob.name in ("weight", "density"):
+        if (knob.required or knob.name in ("weight", "density")) and look(row, ("parameters", knob.name)) is None:
             put(row, ("parameters", knob.name), plain(knob.start))
 
 
@@ -76,15 +80,24 @@ def _most(layers: Mapping[str, int]) -> int:
     return max(layers.values(), default=LAYERS)
 
 
-def add_slice(tree: CommentedMap, layers: Mapping[str, int]) -> None:
+def add_slice(tree: Map, layers: Mapping[str, int]) -> None:
     """Add a slice of one model that nobody has chosen yet."""
-    if not isinstance(tree.get("slices"), CommentedSeq):
-        tree["slices"] = listed([])
+    if not isinstance(tree.get("slices"), list):
+        tree["slices"] = []
     if len(tree["slices"]) < MOST_ROWS:
         tree["slices"].append(new_slice(None, layers))
 
 
-def new_slice(name: str | None, layers: Mapping[str, int]) -> CommentedMap:
+def new_slice(name: str | None, layers: Mapping[str, int]) -> Map:
     """Make a slice of all layers of a model, as far as its number is known."""
     last = layers.get(name or "", _most(layers))
-    return mapping(sources=listed([mapping(model=name, layer_range=[0, last])]))
+    return mapping(sources=[mapping(model=name, layer_range=[0, last])])
+
+
+def put_layer(row_range: object, end: int, value: object) -> list[object]:
+    """Set one end of a range of layers; the other one stays, or is the nearest that makes sense."""
+    if isinstance(row_range, list) and len(row_range) == 2:
+        return [value, row_range[1]] if end == 0 else [row_range[0], value]
+    if end == 0:
+        return [value, max(value + 1, LAYERS) if isinstance(value, int) else LAYERS]
+    return [0, value]

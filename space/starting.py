@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.resources import EXAMPLES
 from space.bench import START
-from space.look import MOST_BYTES
+from space.sheet import MOST_BYTES
 from space.words import sayer
 
 if TYPE_CHECKING:

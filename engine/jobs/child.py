@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 
 
-def arguments(recipe: str, target: str, *, private: bool | None, create_pr: bool) -> list[str]:
+def arguments(recipe: str, target: str, *, create_pr: bool) -> list[str]:
     """Write the command that publishes the recipe file ``recipe``, with the lock beside it, to ``target``."""
-    options = ["--private"] if private else []
-    options += ["--create-pr"] if create_pr else []
+    options = ["--create-pr"] if create_pr else []
     return leashed("publish", "--events", "json", "--require-lock", "--repo", target, *options, "--", recipe)
 
 

@@ -155,7 +155,6 @@ class Jobs:
                 order.target,
                 plain(order.title)[:LONGEST_TITLE],
                 order.nbytes,
-                order.private,
                 order.create_pr,
                 number,
                 time.time(),
@@ -239,7 +238,7 @@ class Jobs:
 
     def _run(self, record: Record, token: str) -> Record:
         facts, folder = record.facts, self._work / record.id
-        command = arguments(RECIPE, facts.target, private=facts.private, create_pr=facts.create_pr)
+        command = arguments(RECIPE, facts.target, create_pr=facts.create_pr)
         environment = variables(self._environment, token, facts.target, self._endpoint, folder / "tmp")
         child = Child(command, environment, folder, token)
         with self._changed:

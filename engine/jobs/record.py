@@ -42,7 +42,6 @@ class Facts:
     target: str
     title: str
     nbytes: int
-    private: bool | None
     create_pr: bool
     number: int
     created: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextvars import Context
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowStatusString
@@ -122,9 +122,14 @@ def _name(job: str, number: int) -> str:
     return f"{job}.{number}"
 
 
+def _facts(kept: Mapping[str, Any]) -> Facts:
+    """Read what is kept of a job; what an earlier version kept beside it is left out."""
+    return Facts(**{field.name: kept[field.name] for field in fields(Facts)})
+
+
 def _attempt(status: WorkflowStatus) -> Attempt:
     given: Any = status.input
     job, number, facts = given["args"]
     noted = bool((status.attributes or {}).get(CANCELLED))
     cancelled = noted or status.status == WorkflowStatusString.CANCELLED.value
-    return Attempt(job, number, Facts(**facts), status.status in UNFINISHED, cancelled, status.output)
+    return Attempt(job, number, _facts(facts), status.status in UNFINISHED, cancelled, status.output)

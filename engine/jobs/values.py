@@ -20,8 +20,8 @@ class JobRefusedError(MergesmithError):
 class Order:
     """A publish that ``owner`` asks for: recipe and lock as texts, to the repo ``target``.
 
-    ``nbytes`` are the bytes that it reads and writes, from its plan's cost. ``private`` asks for a private target; None
-    and False leave that to the recipe. ``create_pr`` brings the model as a pull request.
+    ``nbytes`` are the bytes that it reads and writes, from its plan's cost. Whether the target is
+    private stands in the recipe, and in its lock with it. ``create_pr`` brings the model as a pull request.
     """
 
     owner: str
@@ -30,7 +30,6 @@ class Order:
     recipe: str = field(repr=False)
     lock: str = field(repr=False)
     nbytes: int
-    private: bool | None = None
     create_pr: bool = False
 
 

@@ -35,7 +35,23 @@ function answered() {
   inFlight = false;
   if (waiting.length) return send();
   element.inert = false;
+  if (!pressed) return;
+  const button = pressed;
+  pressed = null;
+  // The text that the button takes has to be the new one.
+  setTimeout(() => button.click(), 60);
 }
+// Who types and presses at once means what was typed: the button waits until the text has it.
+let pressed = null;
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("#ms-publish, #ms-language, #ms-propose button, #ms-download");
+  if (!button || !(inFlight || waiting.length)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  pressed = button;
+  clearTimeout(timer);
+  send();
+}, true);
 
 function valueOf(control) {
   switch (control.dataset.kind) {

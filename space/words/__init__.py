@@ -15,9 +15,15 @@ LANGUAGES = ("en", "ja")
 _FOLDER = Path(__file__).parent
 
 
-@cache
 def words(language: str) -> dict[str, str]:
-    """Return a language's texts by key."""
+    """Return a language's texts by key; ``KeyError`` for a language that is none of ours."""
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    return _read(language)
+
+
+@cache
+def _read(language: str) -> dict[str, str]:
     read = yaml.safe_load((_FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
     return {str(key): str(text) for key, text in read.items()}
 

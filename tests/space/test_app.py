@@ -6,8 +6,9 @@ import ast
 from pathlib import Path
 
 import gradio as gr
+import pytest
 
-from space.app import launch_options
+from space.app import _kept, launch_options
 from space.parts import labels
 from space.words import LANGUAGES, words
 
@@ -43,6 +44,21 @@ def test_every_word_is_said_somewhere() -> None:
         if not key.startswith(dynamic) and f'"{key}"' not in said_somewhere and f"'{key}'" not in said_somewhere
     ]
     assert unused == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "read"),
+    [
+        ({"text": "a: 1", "language": "ja"}, ("a: 1", "ja")),
+        ({"text": "a: 1", "language": "../ja"}, ("a: 1", "")),
+        ({"text": 7, "language": ["ja"]}, ("", "")),
+        ({}, ("", "")),
+        (["ja"], ("", "")),
+        (None, ("", "")),
+    ],
+)
+def test_what_a_browser_kept_is_checked(kept: object, read: tuple[str, str]) -> None:
+    assert _kept(kept) == read
 
 
 def test_importing_the_page_starts_nothing() -> None:

@@ -70,7 +70,7 @@ def test_a_model_that_is_not_there_is_marked_at_its_name(bench) -> None:
     (mark,) = view.marks
     assert mark["path"] == ["models", 1, "model"]
     assert mark["text"] == (
-        f"demo/tiny-uper: no such model at {bench.endpoint}, or it is private and this token may not read it; "
+        f"demo/tiny-uper: no such model at {bench.endpoint}, or it is private and you may not read it; "
         "check the name, or sign in"
     )
     assert "HF_TOKEN" not in view.plan

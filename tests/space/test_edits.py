@@ -8,7 +8,7 @@ from engine.methods import METHODS
 from engine.recipe import parse
 from space.bench import START, read_edits
 from space.edits import apply, read_edit
-from space.sheet import sheet_of
+from space.reading import sheet_of
 
 ROOT = Path(__file__).parents[2]
 SLERP = """\
@@ -85,7 +85,7 @@ def test_removing_the_last_part_removes_the_setting() -> None:
 
 def test_the_base_follows_the_model_of_its_name() -> None:
     found = done(SLERP, {"do": "rename", "path": ["models", 0, "model"], "value": "c/three"})
-    assert found == SLERP.replace("a/one   #", "c/three # ").replace("a/one", "c/three").replace("#  first", "# first")
+    assert found == SLERP.replace("a/one", "c/three")
 
 
 def test_another_model_leaves_the_base() -> None:
@@ -223,3 +223,53 @@ def test_a_base_that_is_listed_has_no_weight_of_its_own() -> None:
         "# mine\nmodels:\n  - model: a/one   # first\n  - model: b/two\n    parameters:\n      weight: 1\n"
         "      density: 0.5\nmerge_method: ties\nbase_model: a/one\ndtype: bfloat16\n"
     )
+
+
+def test_another_method_keeps_the_weights_that_somebody_set() -> None:
+    linear = SLERP.replace("slerp\nbase_model: a/one\nparameters:\n  t: 0.5\n", "linear\n")
+    linear = linear.replace("- model: b/two\n", "- model: b/two\n    parameters:\n      weight: 0.3  # less\n")
+    found = done(linear, {"do": "method", "value": "ties"})
+    assert "      weight: 0.3  # less\n      density: 0.5\n" in found
+
+
+STACK = """\
+slices:
+  - sources:
+      - model: a/one
+        layer_range: [0, 8]  # all
+  - sources:
+      - model: b/two
+merge_method: passthrough
+"""
+FIRST, SECOND = (["slices", number, "sources", 0, "layer_range"] for number in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("end", "value", "written"),
+    [
+        ([*FIRST, 0], 2, "layer_range: [2, 8]  # all"),
+        ([*FIRST, 1], 6, "layer_range: [0, 6]  # all"),
+        ([*FIRST, 1], None, "layer_range: [0, null]  # all"),
+        ([*SECOND, 0], 4, "- model: b/two\n        layer_range: [4, 32]\n"),
+        ([*SECOND, 0], 40, "- model: b/two\n        layer_range: [40, 41]\n"),
+        ([*SECOND, 1], 7, "- model: b/two\n        layer_range: [0, 7]\n"),
+    ],
+)
+def test_one_end_of_a_range_leaves_the_other(end: list[str | int], value: int | None, written: str) -> None:
+    found = done(STACK, {"do": "put", "path": end, "value": value})
+    assert written in found
+    assert len(found.splitlines()) - len(STACK.splitlines()) == written.startswith("- ")
+
+
+def test_an_emptied_filter_waits_for_the_next_one() -> None:
+    parts = done(SLERP, {"do": "parts", "path": ["parameters", "t"]})
+    assert done(parts, {"do": "put", "path": ["parameters", "t", 0, "filter"], "value": ""}) == parts
+    named = done(parts, {"do": "put", "path": ["parameters", "t", 0, "filter"], "value": "mlp"})
+    assert named == parts.replace("self_attn", "mlp")
+
+
+def test_a_part_is_added_to_one_that_is_no_list() -> None:
+    text = SLERP.replace("t: 0.5", "t:\n    filter: mlp\n    value: 0.3")
+    found = done(text, {"do": "add-part", "path": ["parameters", "t"]})
+    part = "t:\n    - filter: mlp\n      value: 0.3\n    - filter: self_attn\n      value: 0.3"
+    assert found == SLERP.replace("t: 0.5", part)

@@ -6,6 +6,7 @@ import pytest
 
 from engine.demo import parents
 from engine.hub_client import Hub
+from engine.jobs import Jobs
 from space.bench import Bench
 from space.making import Maker, _said, repo_in, with_target
 
@@ -97,6 +98,28 @@ def test_names_of_others_are_no_markup(maker) -> None:
     told = maker.remix("a/b", "en", None)[1].html
     assert "<img" not in maker.github(TWO, "<img src=x>", "en").html
     assert told.startswith("<p>a/b could not be loaded: ")
+
+
+def test_a_recipe_that_is_too_long_is_not_even_fetched(maker, devhub) -> None:
+    devhub.store.create_repo("demo/long", "demo")
+    for size, told in ((65_536, "demo/long is loaded."), (65_537, "The recipe of demo/long is larger than 64 KiB")):
+        devhub.store.commit_files("demo/long", {"mergekit_config.yml": b"#" * size}, "A merge")
+        devhub.clear_log()
+        text, notice = maker.remix("demo/long", "en", None)
+        assert told in notice.html
+        assert (text is None) == (size > 65_536)
+        assert any("mergekit_config.yml" in str(entry) for entry in devhub.log) == (text is not None)
+
+
+def test_a_recipe_in_which_no_target_can_be_written_says_what_to_do(devhub, tmp_path) -> None:
+    bench = Bench(lambda _: pytest.fail("nothing is to be looked up"), devhub.endpoint, None)
+    text = f"{TWO}? publish\n: {{private: true}}\n"
+    jobs = Jobs(tmp_path / "jobs", {"PATH": "/bin"}, endpoint=devhub.endpoint)  # not started: it is not to be asked
+    made, notice = Maker(bench, jobs).publish(text, "en", "alice", "hf_alice_token")
+    assert (made, notice.html) == (
+        text,
+        "<p>Say in the YAML where it goes: publish, and under it repo: owner/name.</p>",
+    )
 
 
 def test_what_the_hub_says_is_no_markup() -> None:

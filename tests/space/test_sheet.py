@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from space.sheet import sheet_of
+from space.reading import sheet_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,9 +61,46 @@ def test_of_several_documents_the_result_is_shown() -> None:
 def test_what_has_no_control_is_named() -> None:
     sheet = sheet_of(
         "merge_method: linear\nmodels:\n  - model: a/b\nparameters:\n  weight: 1\n  wieght: 2\n"
-        "tokenizer_source: union\npublish:\n  collection: x\n"
+        "tokenizer: {source: union}\npublish:\n  collection: x\n"
     )
-    assert sheet.kept == ("tokenizer_source", "publish.collection", "parameters.weight", "parameters.wieght")
+    assert sheet.kept == ("tokenizer", "publish.collection", "parameters.weight", "parameters.wieght")
+
+
+def test_what_is_not_shown_of_a_model_is_named() -> None:
+    sheet = sheet_of(
+        "merge_method: ties\nbase_model: {model: {path: a/b}}\ndtype: [x]\nmodels:\n  - model: {model: {path: a/b, "
+        "revision: v1}}\n    parameters: {weight: 1, densty: 1}\n    more: 1\n  - c/d\n"
+    )
+    assert sheet.kept == (
+        "base_model",
+        "dtype",
+        "models.0.model",
+        "models.0.more",
+        "models.0.parameters.densty",
+        "models.1",
+    )
+    (row,) = sheet.blocks[0].rows
+    assert (row.model, row.fixed) == ("a/b@v1", True)
+    base = sheet_of("merge_method: ties\nbase_model: a/b\nmodels:\n  - model: a/b\n    parameters: {weight: 1}\n")
+    assert base.kept == ("models.0.parameters.weight",)
+
+
+def test_what_is_too_long_to_show_is_named() -> None:
+    rows = "".join(f"  - model: a/m{number}\n" for number in range(200))
+    sheet = sheet_of(f"merge_method: linear\nmodels:\n{rows}parameters:\n  normalize: {[1] * 65}\n")
+    assert len(sheet.blocks[0].rows) == 128
+    assert (len(sheet.kept), sheet.kept[0], sheet.kept[-1]) == (25, "models.128", "…")
+    assert (sheet.controls[0].points[0].shape, len(sheet.controls[0].points[0].values)) == ("long", 64)
+    slices = "".join("  - sources: []\n" for number in range(200))
+    assert len(sheet_of(f"merge_method: passthrough\nslices:\n{slices}").blocks) == 128
+
+
+def test_a_text_without_anything_is_empty_and_one_that_is_too_long_is_not_read() -> None:
+    assert sheet_of("# nothing\n").empty
+    assert not sheet_of("a: [").empty
+    long = "merge_method: linear\nmodels: []\n"
+    assert sheet_of(long + "#" * (65_536 - len(long))).readable
+    assert not sheet_of(long + "#" * (65_537 - len(long))).readable
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "a: [", "\t"])

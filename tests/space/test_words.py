@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from engine.methods import METHODS
 from space.controls import of_merge, of_model
 from space.words import LANGUAGES, preferred, sayer, words
 
+ROOT = Path(__file__).parents[2]
 KEY = re.compile(r"\{(\w+)\}")
 
 
@@ -13,7 +15,9 @@ def test_every_language_says_the_same_things() -> None:
     english = {key: sorted(KEY.findall(text)) for key, text in words("en").items()}
     for language in LANGUAGES:
         theirs = {
-            key: sorted(KEY.findall(text)) for key, text in words(language).items() if not key.startswith("help.")
+            key: sorted(KEY.findall(text))
+            for key, text in words(language).items()
+            if not key.startswith(("help.", "finding."))
         }
         assert theirs == english
 
@@ -27,6 +31,15 @@ def test_every_method_is_told_in_every_language() -> None:
 def test_every_parameter_is_told_in_japanese() -> None:
     wanted = {f"help.{knob.name}" for m in METHODS.values() for knob in (*of_model(m), *of_merge(m))}
     assert {key for key in words("ja") if key.startswith("help.")} == wanted
+
+
+def test_every_finding_of_the_engine_is_told_in_japanese() -> None:
+    told = re.compile(r'(?:error|warning|note|_tell)\(\s*"([a-z][a-z-]*)",\s')
+    found = {match for path in (ROOT / "engine").rglob("*.py") for match in told.findall(path.read_text())}
+    ours = {match for path in (ROOT / "space").rglob("*.py") for match in told.findall(path.read_text())}
+    assert len(found) > 60
+    assert {key.removeprefix("finding.") for key in words("ja") if key.startswith("finding.")} == found | ours
+    assert not any(key.startswith("finding.") for key in words("en"))
 
 
 def test_saying() -> None:

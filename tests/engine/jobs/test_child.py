@@ -19,14 +19,12 @@ def child(tmp_path, program: str) -> Child:
 
 def test_arguments():
     start = [sys.executable, "-P", "-m", "engine.leash", "publish", "--events", "json", "--require-lock"]
-    plain = arguments("recipe.yaml", "alice/m", private=None, create_pr=False)
+    plain = arguments("recipe.yaml", "alice/m", create_pr=False)
     assert plain == [*start, "--repo", "alice/m", "--", "recipe.yaml"]
-    assert arguments("recipe.yaml", "alice/m", private=False, create_pr=False) == plain
-    assert arguments("recipe.yaml", "alice/m", private=True, create_pr=True) == [
+    assert arguments("recipe.yaml", "alice/m", create_pr=True) == [
         *start,
         "--repo",
         "alice/m",
-        "--private",
         "--create-pr",
         "--",
         "recipe.yaml",

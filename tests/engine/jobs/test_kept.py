@@ -11,7 +11,7 @@ from engine.jobs.kept import outcome_of, records_of, with_outcome
 from engine.jobs.record import Facts, Record
 from engine.jobs.store import Attempt
 
-FACTS = Facts("alice", "alice/m", "A merge", 9_000, True, False, 3, 1000.0)
+FACTS = Facts("alice", "alice/m", "A merge", 9_000, False, 3, 1000.0)
 DONE = Record("id", FACTS, 2, "done", 1100.0, False, None, log=("a", "b"), url="u", error=None, run=Run(9.0, 2.5))
 
 

@@ -11,7 +11,7 @@ from engine.jobs.forecast import Run
 from engine.jobs.record import Facts, Record
 from engine.jobs.values import Limits
 
-FACTS = Facts("alice", "alice/m", "A merge", 9_000, None, False, 3, 1000.0)
+FACTS = Facts("alice", "alice/m", "A merge", 9_000, False, 3, 1000.0)
 RUNNING = Record("id", FACTS, 1, "running", 1001.0, began=50.0)
 LIMITS = Limits(lines=3)
 EVENTS = [Started(2, 1, 100), TensorDone("a", "s", 60), TensorDone("b", "s", 40), ShardUploaded("s", 100)]

@@ -15,7 +15,7 @@ LIMITS = Limits(per_owner=2, waiting=3, recipe=6, lock=4)
 
 
 def record(owner: str, target: str, state: str = "queued") -> Record:
-    return Record(target, Facts(owner, target, "", 9, None, False, 1, 0.0), 1, state, 0.0)
+    return Record(target, Facts(owner, target, "", 9, False, 1, 0.0), 1, state, 0.0)
 
 
 def refusal(order: Order = ORDER, *records: Record, token: str = "t") -> str:

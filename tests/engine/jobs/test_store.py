@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+from engine.jobs.record import Facts
+from engine.jobs.store import _facts
 
 ROOT = Path(__file__).parents[3]
 ALONE = """
@@ -37,3 +41,8 @@ def test_quiet_and_alone(tmp_path):
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_what_an_earlier_version_kept_is_read():
+    facts = Facts("alice", "alice/m", "A merge", 9, False, 3, 1.5)
+    assert _facts({**asdict(facts), "private": True}) == facts

@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 def record(name: str, number: int, state: str, since: float = 0.0, **more) -> Record:
-    return Record(name, Facts("alice", f"alice/{name}", name, 5_000, None, False, number, 0.0), 1, state, since, **more)
+    return Record(name, Facts("alice", f"alice/{name}", name, 5_000, False, number, 0.0), 1, state, since, **more)
 
 
 # 80 s long, 2,000 of 10,000 bytes in the first 50: 400 s left of it; and 1,000 order bytes in 80 s

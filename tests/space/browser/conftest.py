@@ -33,6 +33,7 @@ class Stage:
     hub: embedded.Server
     url: str
     home: Path
+    secrets: tuple[str, ...] = (SECRET, "hf_oauth_", *USERS.values())
 
 
 def chromium() -> str:
@@ -100,7 +101,14 @@ def shot() -> Callable[[Page, str], None]:
     def _shot(page: Page, name: str) -> None:
         if os.environ.get("MERGESMITH_SHOTS"):
             IMAGES.mkdir(exist_ok=True)
+            size = page.viewport_size
+            if size and size["width"] >= 1000:  # all of the column beside the form
+                page.set_viewport_size({**size, "height": 1500})
+            page.mouse.move(0, 0)
+            page.evaluate("window.scrollTo(0, 0)")
             page.wait_for_timeout(400)
             page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+            if size:
+                page.set_viewport_size(size)
 
     return _shot

@@ -186,6 +186,17 @@ def test_a_small_screen_needs_no_sideways_scrolling(open_page, shot, width) -> N
         shot(page, "space-phone")
 
 
+def test_the_plan_and_the_button_stay_beside_the_form(open_page) -> None:
+    page = open_page(viewport={"width": 1280, "height": 720})
+    choose(page, "demo/tiny-reverse", "demo/tiny-upper")
+    for _ in range(2):
+        expect(page.locator(".ms-verdict")).to_be_in_viewport()
+        expect(page.locator("#ms-publish")).to_be_in_viewport(ratio=1)
+        box, plan = page.locator("#ms-publish").bounding_box(), page.locator("#ms-plan").bounding_box()
+        assert (box["x"], box["width"]) == (plan["x"], plan["width"])
+        page.evaluate("window.scrollTo(0, 600)")
+
+
 def test_japanese_for_a_japanese_browser_and_back(open_page, shot) -> None:
     page = open_page(locale="ja-JP")
     expect(page.locator(".ms-plan")).to_contain_text("モデルを選ぶと、ここにプランが出ます。")
@@ -214,20 +225,64 @@ def test_nothing_is_left_in_the_other_language(open_page) -> None:
     page.get_by_role("button", name="日本語").click()
     expect(page.locator(".ms-plan")).to_contain_text("このまま作れます")
     japanese = words_of(page)
-    # Names, code, the button of Gradio's own, and the recipe are the same in every language.
+    # Names, code, and the recipe are the same in every language.
     same = set(before.split("\n")) & set(japanese.split("\n"))
-    assert {line for line in same if re.search(r"[A-Z][a-z]+ ", line)} <= {"Sign in with Hugging Face"}
+    assert {line for line in same if re.search(r"[A-Z][a-z]+ ", line)} == set()
     page.get_by_role("button", name="English").click()
     expect(page.locator(".ms-plan")).to_contain_text("This works")
     assert words_of(page) == before
+
+
+def test_the_tokenizer_and_the_name(open_page) -> None:
+    page = open_page()
+    choose(page, "demo/tiny-reverse", "demo/tiny-upper")
+    tokenizer = page.get_by_role("combobox", name=re.compile("^Tokenizer"))
+    # It is the base's, and nothing else can be made; what a recipe says is shown, and can be taken back.
+    expect(tokenizer).to_have_count(0)
+    write(page, TWO + "tokenizer_source: union\n")
+    expect(tokenizer).to_have_value("union")
+    expect(page.locator(".ms-mark")).to_contain_text("tokenizer_source")
+    tokenizer.select_option("")
+    expect(page.locator(".ms-plan")).to_contain_text("This works")
+    assert text_of(page) == TWO
+    page.locator("summary", has_text="More").last.click()
+    page.get_by_role("textbox", name=re.compile("^Name")).fill("My Merge")
+    expect(page.locator("#ms-yaml .cm-content")).to_contain_text("name: My Merge")
+
+
+def test_a_place_that_the_form_cannot_change_is_told(open_page) -> None:
+    page = open_page()
+    write(page, TWO.replace("dtype: bfloat16", "? dtype\n: bfloat16"))
+    expect(page.locator(".ms-plan")).to_contain_text("This works")
+    page.get_by_label("Stored as").select_option("float16")
+    expect(page.locator(".ms-mark")).to_have_text(
+        "The form cannot change this place as it is written. Change it in the YAML."
+    )
+    assert "? dtype" in text_of(page)
 
 
 def test_no_handler_is_an_interface_for_programs(stage) -> None:
     config = httpx.get(stage.url + "config").json()
     shown = [event for event in config["dependencies"] if event["api_visibility"] == "public" and event["backend_fn"]]
     assert len(config["dependencies"]) > 10
-    # Gradio's own sign-in button asks who somebody is when the page is loaded.
-    assert [[target[1] for target in event["targets"]] for event in shown] == [["load"]]
+    assert shown == []
+    info = httpx.get(stage.url + "gradio_api/info").json()
+    assert info["named_endpoints"] == {}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_can_order_nothing(stage, site) -> None:
+    sent = {"sec-fetch-site": site, "origin": "https://evil.example"}
+    told = "mergesmith takes orders from its own page only; open it, and press the button there"
+    for answer in (
+        httpx.post(stage.url + "gradio_api/queue/join", headers=sent, json={}),
+        httpx.post(stage.url + "gradio_api/run/predict", headers=sent, json={}),
+        httpx.post(stage.url + "gradio_api/upload", headers=sent),
+        httpx.get(stage.url + "logout", headers=sent),
+    ):
+        assert (answer.status_code, answer.text) == (403, told)
+    assert httpx.get(stage.url, headers=sent).status_code == 200  # a link to the page is fine
+    assert httpx.get(stage.url + "logout").status_code == 307
 
 
 def test_with_the_keyboard_alone(open_page) -> None:

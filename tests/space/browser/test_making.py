@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 from browser_help import choose, sign_in
 from playwright.sync_api import expect
 
@@ -41,6 +42,32 @@ def test_a_newcomers_path(open_page, stage, shot) -> None:
     hub = Hub(endpoint=stage.hub.endpoint, token=stage.hub.token("alice"))
     names = {file.name for file in hub.model("alice/tiny-reverse-tiny-upper-slerp", None).files}
     assert {"model.safetensors", "mergekit_config.yml", "merge.lock.json", "merge.record.json", "README.md"} <= names
+
+
+def test_what_is_typed_just_before_the_button_is_meant(open_page) -> None:
+    page = open_page()
+    choose(page, "demo/tiny-reverse", "demo/tiny-upper")
+    sign_in(page, "alice")
+    # As somebody does who types quickly and presses: no time for the text to follow.
+    page.get_by_label("Publish as").fill("alice/just-typed")
+    page.get_by_role("button", name="Publish now").click()
+    job = page.locator(".ms-job", has_text="alice/just-typed")
+    expect(job.locator(".ms-state")).to_have_text("published", timeout=LONG)
+
+
+def test_signing_in_and_out_in_japanese_and_in_another_tab(open_page) -> None:
+    page = open_page(locale="ja-JP")
+    expect(page.locator("#ms-login")).to_contain_text("Hugging Face でサインイン")
+    sign_in(page, "bob")
+    expect(page.locator("#ms-login")).to_contain_text("サインアウト（bob）")
+    expect(page.locator(".ms-jobs")).to_contain_text("マシンは空いています。")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("#ms-login", has_text="bob").click()
+    expect(other.locator("#ms-login")).to_contain_text("Hugging Face でサインイン")
+    page.get_by_role("button", name="公開する").click()
+    expect(page.get_by_text("サインインすると、このボタンであなたの名前で公開できます。")).to_be_visible()
+    expect(page.locator("#ms-login")).to_contain_text("Hugging Face でサインイン")
 
 
 def test_who_cancels_the_signing_in_is_back_with_the_recipe(open_page) -> None:
@@ -91,6 +118,20 @@ def test_nobody_sees_anothers_merges(open_page, stage) -> None:
     other.locator(f"button[data-job='{job}']").click()
     page.reload()
     expect(page.locator(".ms-job", has_text="alice/mine").locator(".ms-state")).to_have_text("published")
+
+
+def test_no_token_is_written_anywhere(open_page, stage) -> None:
+    page = open_page()
+    choose(page, "demo/tiny-double", "demo/tiny-upper")
+    sign_in(page, "alice")
+    publish(page, "alice/secret-keeping")
+    job = page.locator(".ms-job", has_text="alice/secret-keeping")
+    expect(job.locator(".ms-state")).to_have_text("published", timeout=LONG)
+    files = [path for path in [*(stage.home / "work").rglob("*"), stage.home / "log"] if path.is_file()]
+    assert any(path.name == "jobs.sqlite" for path in files)
+    assert [(path, one) for path in files for one in stage.secrets if one.encode() in path.read_bytes()] == []
+    for shown in (page.content(), httpx.get(stage.url + "config").text):
+        assert [one for one in stage.secrets if one in shown] == []
 
 
 def test_a_refusal_says_what_to_do(open_page, stage) -> None:
