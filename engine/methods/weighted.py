@@ -67,7 +67,8 @@ def estimate_of(factors: Sequence[float]) -> Callable[[Stored], Estimate]:
 
     def estimate(stored: Stored) -> Estimate:
         first, *others = stored.operands
-        total = first.float().mul(factors[0])
+        single = first.float()
+        total = single.mul(factors[0]) if single is first else single.mul_(factors[0])
         for operand, factor in zip(others, factors[1:], strict=True):
             total.add_(operand.float(), alpha=factor)
         largest = math.fsum(abs(factor) * most for factor, most in zip(factors, stored.most, strict=True))

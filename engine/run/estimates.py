@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.methods.contract import Stored
-from engine.run.places import places
+from engine.run.places import few_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,12 +25,11 @@ LARGEST = {"bfloat16": 3e38, "float16": 65000.0}
 """Output types that float32 can settle, and what is sure not to overflow there."""
 SINGLE = frozenset({"bfloat16", "float16", "float32"})
 """Stored types that float32 holds exactly."""
-WORD = 4
-"""Elements that are looked at together."""
 MOST = 3 / 16
-"""Share of a chunk's words up to which computing what is not settled again is quicker than computing all in float64:
-about a twentieth of the elements. Midpoints of neighbours, which nothing but their exact value settles, are common
-where weights have few digits: a tenth of all elements at 0.4, 0.3 and 0.3, half of them where two models are averaged.
+"""Share of a chunk's words, of four elements each, up to which computing what is not settled again is quicker than
+computing all in float64: about a twentieth of the elements. Midpoints of neighbours, which nothing but their exact value
+settles, are common where weights have few digits: a tenth of all elements at 0.4, 0.3 and 0.3, half of them where two
+models are averaged.
 """
 
 
@@ -50,10 +49,10 @@ def estimated(blend: Estimated, operands: Sequence[Tensor], out: Tensor, chunk: 
         least.copy_(guess.values.sub_(guess.error))
         greatest.copy_(guess.values.add_(2.0 * guess.error))
         differing = greatest.view(torch.int16).bitwise_xor_(least.view(torch.int16))
-        words = differing if differing.numel() % WORD else differing.view(torch.int64)
-        if float(words.count_nonzero()) > MOST * words.numel():
+        unsettled = few_places(differing, MOST)
+        if unsettled is None:
             return None
-        found.append(places(differing).add_(begin))
+        found.append(unsettled.add_(begin))
     return torch.cat(found)
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from engine.run.passes import Passes, Span
 
 T = TypeVar("T")
+ESTIMATED = 4
+"""Chunks that are estimated at once: there, what lies between two operations takes as long as they do."""
 
 
 class Mixer:
@@ -109,7 +111,7 @@ class Mixer:
         def exact(values: list[Tensor]) -> Tensor:
             return rounded(self._blend(self._formed(span.start, [value.double() for value in values])), dtype)
 
-        unsettled = estimated(self._blend, operands, out, 2 * self._passes.chunk, LARGEST[dtype])
+        unsettled = estimated(self._blend, operands, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
         if unsettled is not None:
             settle(unsettled, operands, out, exact, self._passes.chunk)
         return unsettled is not None

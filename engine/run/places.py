@@ -20,11 +20,25 @@ def places(flags: Tensor) -> Tensor:
 
     Whole words are looked at first, and then the elements of those that are not zero.
     """
-    size = flags.element_size()
-    bits, each = flags.view(INTEGERS[size]), WORD // size
-    if bits.numel() % each:
-        return bits.nonzero().squeeze(1)
-    words = bits.view(torch.int64)
+    bits, words = _words(flags)
+    return _within(bits, words, words.nonzero().squeeze(1))
+
+
+def few_places(flags: Tensor, share: float) -> Tensor | None:
+    """As ``places``, or None where more than that share of the words is not zero."""
+    bits, words = _words(flags)
     found = words.nonzero().squeeze(1)
+    return None if found.numel() > share * words.numel() else _within(bits, words, found)
+
+
+def _words(flags: Tensor) -> tuple[Tensor, Tensor]:
+    bits = flags.view(INTEGERS[flags.element_size()])
+    return bits, bits if bits.numel() % (WORD // flags.element_size()) else bits.view(torch.int64)
+
+
+def _within(bits: Tensor, words: Tensor, found: Tensor) -> Tensor:
+    each = bits.numel() // words.numel() if words.numel() else 1
+    if each == 1:
+        return found
     inside = words.index_select(0, found).view(bits.dtype).nonzero().squeeze(1)
     return found.mul_(each).index_select(0, inside.div(each, rounding_mode="floor")).add_(inside.remainder(each))
