@@ -27,7 +27,7 @@ SINGLE = frozenset({"bfloat16", "float16", "float32"})
 """Stored types that float32 holds exactly."""
 MOST = 3 / 16
 """Share of a chunk's words, of four elements each, up to which computing what is not settled again is quicker than
-computing all in float64: about a twentieth of the elements. Midpoints of neighbours, which nothing but their exact value
+computing all in float64: about a twentieth of the elements. Midpoints of neighbours, which only their exact value
 settles, are common where weights have few digits: a tenth of all elements at 0.4, 0.3 and 0.3, half of them where two
 models are averaged.
 """
