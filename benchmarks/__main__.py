@@ -7,6 +7,7 @@ with ``cat`` and writing the output once with ``cp``. mergekit is installed into
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -78,8 +79,9 @@ def _compare(name: str, text: str, folder: Path, peer: Path | None, repeat: int)
 
 
 def _timed(command: list[str], out: Path) -> Measured:
-    """Run one process to its end; its output folder is removed before."""
+    """Run one process to its end; its output folder is removed before, and what others wrote is on the disk."""
     shutil.rmtree(out, ignore_errors=True)
+    os.sync()
     log = out.with_suffix(".log")
     started = time.perf_counter()
     with log.open("wb") as file:
@@ -109,6 +111,7 @@ def _floor(text: str, folder: Path, out: Path) -> float:
     used = [str(folder / name / "model.safetensors") for name in MODELS if f"{folder / name}\n" in text]
     made = max(out.glob("*.safetensors"), key=lambda path: path.stat().st_size)
     copy = out.with_suffix(".copy")
+    os.sync()
     started = time.perf_counter()
     subprocess.run(["cat", *used], stdout=subprocess.DEVNULL, check=True)  # noqa: S603, S607 - as above
     subprocess.run(["cp", str(made), str(copy)], check=True)  # noqa: S603, S607

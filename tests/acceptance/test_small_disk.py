@@ -21,7 +21,13 @@ LIMIT = 800
 TIGHT = {"max_shard_size": SHARD, "memory": 0, "threads": 1}
 """Nothing is held in memory, so what is read more than once goes to scratch files."""
 MOUNT = 'mount -t tmpfs -o size="$1"k tmpfs "$2" && cd "$3" && shift 3 && exec "$@"'
-PUBLISH = "from engine.cli import main; main()"
+PUBLISH = """
+import atexit, pathlib
+status = pathlib.Path("/proc/self/status")
+atexit.register(lambda: print("peak", status.read_text().split("VmHWM:")[1].split()[0]))
+from engine.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +144,9 @@ def test_a_model_eight_times_the_disk(server, tmp_path):
     assert done.returncode == 0, done.stderr
     assert weights(server) >= 8 * LIMIT * 1024
     assert held(server) == expected(server, "ties.yaml", tmp_path, **TIGHT)
+    memory = int(done.stdout.rpartition("peak ")[2]) * 1024
+    sys.stdout.write(f"peak memory {memory / 2**20:.0f} MiB\n")
+    assert memory <= plan_of(server, "ties.yaml", **TIGHT).cost.peak_memory_bytes
 
 
 @small_disk
