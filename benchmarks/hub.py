@@ -67,6 +67,7 @@ def _compare(name: str, text: str, folder: Path, repeat: int) -> None:
         near = _run("merge", folder / f"{name}.yml", str(out), cwd=folder)
         used = [folder / model / "model.safetensors" for model in _named(text, folder)]
         made = max(out.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+        os.sync()
         copy = loopback.seconds(folder, used, made)
         shutil.rmtree(out)
         rows.append((*_published(name, text, folder), near.wall, near.cpu, copy))
@@ -117,6 +118,7 @@ def _run(command: str, recipe: Path, *more: str, cwd: Path, environment: dict[st
     log = recipe.with_suffix(".log")
     arguments = [sys.executable, "-m", "engine", command, str(recipe), *more]
     path = {"PYTHONPATH": str(Path(__file__).parents[1]), "HF_HOME": str(recipe.parent / "cache")}
+    os.sync()  # what others wrote is on the disk
     started = time.perf_counter()
     with log.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603 - our own command
