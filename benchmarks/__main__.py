@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recipes import MODELS, SHAPES, recipes
+from benchmarks.recipes import SHAPES, named, recipes
 
 WORK = Path(__file__).parent / "work"
 PEER = "mergekit==0.1.5"
@@ -108,7 +108,7 @@ def resident(pid: int) -> float:
 
 def _floor(text: str, folder: Path, out: Path) -> float:
     """Read every input once, write as much as the output once."""
-    used = [str(folder / name / "model.safetensors") for name in MODELS if f"{folder / name}\n" in text]
+    used = [str(folder / name / "model.safetensors") for name in named(text, folder)]
     made = max(out.glob("*.safetensors"), key=lambda path: path.stat().st_size)
     copy = out.with_suffix(".copy")
     os.sync()

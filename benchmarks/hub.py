@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import giants, loopback
 from benchmarks.__main__ import WORK
-from benchmarks.recipes import MODELS, SHAPES, recipes
+from benchmarks.recipes import SHAPES, named, recipes
 from engine.devhub import Store
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _compare(name: str, text: str, folder: Path, repeat: int) -> None:
     for _ in range(repeat):
         shutil.rmtree(out, ignore_errors=True)
         near = _run("merge", folder / f"{name}.yml", str(out), cwd=folder)
-        used = [folder / model / "model.safetensors" for model in _named(text, folder)]
+        used = [folder / model / "model.safetensors" for model in named(text, folder)]
         made = max(out.glob("*.safetensors"), key=lambda path: path.stat().st_size)
         os.sync()
         copy = loopback.seconds(folder, used, made)
@@ -82,7 +82,7 @@ def _published(name: str, text: str, folder: Path) -> tuple[float, float, float]
     shutil.rmtree(root, ignore_errors=True)
     store = Store(root)
     store.add_user("me", TOKEN)
-    for model in _named(text, folder):
+    for model in named(text, folder):
         store.create_repo(f"me/{model}", "me")
         store.commit_files(f"me/{model}", {path.name: path for path in (folder / model).iterdir()}, "Upload")
     store.close()
@@ -94,11 +94,6 @@ def _published(name: str, text: str, folder: Path) -> tuple[float, float, float]
         spent = _processor(hub) - before
     shutil.rmtree(root)
     return ran.wall, ran.cpu, spent
-
-
-def _named(text: str, folder: Path) -> list[str]:
-    """Models of the family that a recipe names."""
-    return [model for model in MODELS if f"{folder / model}\n" in text]
 
 
 @contextmanager

@@ -49,6 +49,11 @@ def recipes(folder: Path, shape: Shape) -> dict[str, str]:
     }
 
 
+def named(text: str, folder: Path) -> list[str]:
+    """Models of the family that a recipe names."""
+    return [model for model in MODELS if f"{folder / model}\n" in text]
+
+
 def _model(model: Path, parameters: str) -> str:
     return f"  - model: {model}\n    parameters: {{{parameters}}}\n"
 

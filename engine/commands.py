@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path
 from engine.publish.lineage import LOCK, RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.recipe import is_repo, meaning, parse
+from engine.run.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,12 +130,7 @@ def write_lock(path: Path, open_hub: Callable[[], Hub], options: Options) -> tup
     _refuse_twins(path)
     plan, _ = build(str(path), text, open_hub, options)
     target = lock_path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        partial.write_text(lock_text(lock_of(plan)), encoding="utf-8")
-        partial.replace(target)  # whoever reads it meanwhile sees the old lock or the new one
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(target, lock_text(lock_of(plan)).encode())
     return target, plan
 
 

@@ -20,8 +20,8 @@ from engine.publish.lineage import RECIPE
 from engine.publish.record import RECORD, read_record
 from engine.publish.replacing import replaced
 from engine.publish.work import CLAIM, claim
-from engine.run.files import disk_errors, sha256_of
-from engine.run.journal import JOURNAL, read_journal, write_atomically, write_journal
+from engine.run.files import disk_errors, sha256_of, write_atomically
+from engine.run.journal import JOURNAL, read_journal, write_journal
 from engine.run.shard import FinishedShard
 
 if TYPE_CHECKING:

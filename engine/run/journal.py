@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.canonical import digest, pretty
+from engine.run.files import write_atomically
 from engine.run.shard import FinishedShard
 
 if TYPE_CHECKING:
@@ -53,13 +53,3 @@ def write_journal(folder: Path, plan: Plan, shards: Mapping[str, FinishedShard])
         "shards": [asdict(shard) for shard in shards.values()],
     }
     write_atomically(folder / JOURNAL, pretty(data).encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is seen whole or not at all, even after a power failure."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -13,6 +13,7 @@ import folders
 import pytest
 import torch
 
+from benchmarks.__main__ import resident
 from engine.commands import plan_locked
 from engine.plan.plan import Options
 
@@ -66,16 +67,6 @@ from engine.cli import main
 main()
 """
 PARTED = {"threads": 10**12, "processes": 0}
-
-
-def resident(pid: int) -> float:
-    """MiB of a process and of those that it started: of a page that several have, each has its share."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        share = Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0]
-    except (OSError, IndexError):
-        return 0.0  # it has just ended
-    return int(share) / 1024 + sum(resident(int(child)) for child in children)
 
 
 def peak(home: Path, recipe: str, out: str, *options: str, parted: int = 0) -> float:

@@ -77,11 +77,12 @@ def _values(plan: Plan, mixture: Mixture) -> dict[str, float]:
     if "t" in mixture.parameters:
         return {"t": float(mixture.parameters["t"])}
     weights = [values.get("weight", 1.0) for values in mixture.source_parameters]
-    names = [_name(plan, item) for item in mixture.sources]
+    names = [name_of(plan, item) for item in mixture.sources]
     return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
 
 
-def _name(plan: Plan, item: Input | Mixture) -> str:
+def name_of(plan: Plan, item: Input | Mixture) -> str:
+    """Say what a source is called: a stage by its name, a model as the recipe has it."""
     return item.stage if isinstance(item, Mixture) else plan.models[item.model].ref
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.methods import METHODS
-from engine.plan.plan import Mixture
+from engine.plan.show.mixture import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from engine.plan.plan import Input, Plan
+    from engine.plan.plan import Plan
 
 DRAWN = frozenset({"weight", "t"})
 """Parameters that the picture shows."""
@@ -32,7 +32,7 @@ def settings_of(plan: Plan, stage: str = "") -> str:
         _note(shared, mixture.parameters)
         for source, values in zip(mixture.sources, mixture.source_parameters, strict=True):
             for name, value in values.items():
-                own.setdefault(name, {}).setdefault(_name(plan, source), []).append(value)
+                own.setdefault(name, {}).setdefault(name_of(plan, source).rsplit("/", 1)[-1], []).append(value)
     usual = _defaults(method.source_parameters), _defaults(method.parameters)
     told = [_of_models(name, by_model, usual[0].get(name)) for name, by_model in own.items() if name not in DRAWN]
     told += [_told(name, values, usual[1].get(name)) for name, values in shared.items() if name not in DRAWN]
@@ -42,10 +42,6 @@ def settings_of(plan: Plan, stage: str = "") -> str:
 def _note(shared: dict[str, list[Any]], parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         shared.setdefault(name, []).append(value)
-
-
-def _name(plan: Plan, item: Input | Mixture) -> str:
-    return item.stage if isinstance(item, Mixture) else plan.models[item.model].ref.rsplit("/", 1)[-1]
 
 
 def _defaults(parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any method's parameter set

@@ -61,3 +61,12 @@ class Bench:
 def bench(tmp_path, monkeypatch) -> Bench:
     monkeypatch.chdir(tmp_path)
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def plan(bench):
+    """Plan a recipe of ``./base``, ``./a`` and ``./b``."""
+    base = families.random_tensors(SHAPE, 1)
+    for seed, name in enumerate(("base", "a", "b")):
+        bench.model(name, families.tuned(base, seed))
+    return bench.plan

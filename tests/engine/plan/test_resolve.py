@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import families
 import pytest
 
-SHAPE = families.Shape(layers=4)
 UP, Q, NORM = "mlp.up_proj.weight", "self_attn.q_proj.weight", "input_layernorm.weight"
-
-
-@pytest.fixture
-def plan(bench):
-    base = families.random_tensors(SHAPE, 1)
-    for seed, name in enumerate(("base", "a", "b")):
-        bench.model(name, families.tuned(base, seed))
-    return bench.plan
 
 
 def values(plan, name="t"):

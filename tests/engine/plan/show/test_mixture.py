@@ -11,11 +11,8 @@ SHAPE = families.Shape(layers=4)
 
 
 @pytest.fixture
-def rows(bench):
-    base = families.random_tensors(SHAPE, 1)
-    for seed, name in enumerate(("base", "a", "b")):
-        bench.model(name, families.tuned(base, seed))
-    return lambda text: rows_of(bench.plan(text))
+def rows(plan):
+    return lambda text: rows_of(plan(text))
 
 
 def approximately(row):

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import families
 import pytest
 
 from bot.picture import picture
 from engine.plan.show.as_markdown import planned_entry
 from engine.plan.show.settings import settings_of
-
-SHAPE = families.Shape(layers=4)
-
-
-@pytest.fixture
-def plan(bench):
-    base = families.random_tensors(SHAPE, 1)
-    for seed, name in enumerate(("base", "a", "b")):
-        bench.model(name, families.tuned(base, seed))
-    return bench.plan
 
 
 def of_two(one: str, other: str, rest: str) -> str:
