@@ -21,6 +21,9 @@ class WholeChunk:
         self._keeps = keeps
         self.probabilities = []
 
+    def upto(self, index):
+        return min(max(index + 1, 0), self.models[0].numel())
+
     def bernoulli(self, source, probability):
         """Say what the test keeps, and note with which probability the method asked."""
         self.probabilities.append(probability.tolist() if isinstance(probability, torch.Tensor) else probability)

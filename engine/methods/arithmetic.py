@@ -37,6 +37,12 @@ def added(tensors: Sequence[Tensor]) -> Tensor:
     return total
 
 
+def largest_size(tensor: Tensor) -> float:
+    """Largest magnitude of a tensor of at least one element; no number, where one of them is none."""
+    least, most = tensor.aminmax()
+    return max(abs(float(least)), abs(float(most)))
+
+
 def row_totals(rows: Tensor) -> Tensor:
     """Total of each row of a float64 matrix of at least one column, shape ``(rows,)``.
 

@@ -96,8 +96,12 @@ class Chunk(Protocol):
         """The base's elements; only where the mix has a base."""
         ...
 
+    def upto(self, index: int) -> int:
+        """Count its elements up to a flat index, that one included."""
+        ...
+
     def bernoulli(self, source: int, probability: float | Tensor) -> Tensor:
-        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0; float64."""
+        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0."""
         ...
 
 
@@ -134,21 +138,32 @@ class Cut:
     """Where a selection by size ends.
 
     One total order: larger first, then the lower flat index. Selected is what is larger than ``value``,
-    and what equals it up to and including flat index ``last``.
+    and what equals it up to and including flat index ``last``. ``single`` says that magnitudes that are rounded to
+    float32 tell as well: no other one of the tensor rounds to what ``value`` rounds to.
     """
 
     value: float
     last: int
+    single: bool = False
 
-    def selects(self, magnitudes: Tensor, start: int) -> Tensor:
-        """Mask of the selected ones of the elements from flat index ``start`` on, in their place: 1.0 and 0.0.
+    def selects(self, magnitudes: Tensor, equals: int) -> Tensor:
+        """Mask of the selected ones, in their place: 1.0 and 0.0. The first ``equals`` elements lie up to ``last``.
 
         A mask of booleans takes torch several times as long.
         """
-        equals = max(self.last + 1 - start, 0)
         magnitudes[:equals].ge_(self.value)
         magnitudes[equals:].gt_(self.value)
         return magnitudes
+
+    def kept(self, values: Tensor, equals: int) -> Tensor:
+        """Those of ``values`` whose magnitudes are selected, and zeros in between; a tensor of its own."""
+        if equals == 0:
+            return values.hardshrink(self.value)
+        below = values.new_tensor(self.value).nextafter(values.new_tensor(-math.inf))
+        kept = values.hardshrink(float(below))
+        if equals < values.numel():
+            kept[equals:] = values[equals:].hardshrink(self.value)
+        return kept
 
 
 @dataclass(frozen=True)
@@ -177,25 +192,27 @@ Steps = Generator[Measure, Any, Blend]
 
 @dataclass(frozen=True)
 class Stored:
-    """A run of elements as they are stored, never task vectors.
+    """A run of elements as they are stored, never task vectors: the base first, where there is one, then the models.
 
-    ``operands`` has the base first, where there is one, then the models; ``most`` their largest magnitudes.
+    ``single`` makes a chunk of them, in float32.
     """
 
     operands: tuple[Tensor, ...]
-    most: Sequence[float]
+    single: Callable[[], Chunk]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Float32 values of a blend that are at most ``error`` from those in float64, with room for two roundings.
 
-    Neither is larger than ``largest``. ``values`` are the caller's to change.
+    Neither is larger than ``largest``. Where ``doubt`` is above zero, and not next to nothing, they may be further
+    off. ``values`` are the caller's to change.
     """
 
     values: Tensor
     error: float
     largest: float
+    doubt: Tensor | None = None
 
 
 @dataclass(frozen=True)

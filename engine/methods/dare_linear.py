@@ -15,7 +15,7 @@ METHOD = Method(
     inputs=INPUTS,
     source_parameters=Dense,
     parameters=dropping.Dropped,
-    steps=dropping.steps(dropping.density_for_all, consensus=False),
+    steps=dropping.steps(dropping.density_for_all, consensus=False, single=True),
     sweeps=dropping.sweeps,
     inert=frozenset({"int8_mask"}),
 )

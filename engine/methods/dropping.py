@@ -49,8 +49,13 @@ def density_for_all(mix: Mix) -> Probability:
     return lambda _chunk, i: float(mix.sources[i].density)
 
 
-def steps(probability_of: Callable[[Mix], Probability], *, consensus: bool) -> Callable[[Mix], Steps]:
-    """Make the steps of a method that drops with such probabilities, with or without sign consensus."""
+def steps(
+    probability_of: Callable[[Mix], Probability], *, consensus: bool, single: bool = False
+) -> Callable[[Mix], Steps]:
+    """Make the steps of a method that drops with such probabilities, with or without sign consensus.
+
+    ``single`` says that float32 gives the same probabilities.
+    """
 
     def _steps(mix: Mix) -> Steps:
         probability = probability_of(mix)
@@ -63,6 +68,6 @@ def steps(probability_of: Callable[[Mix], Probability], *, consensus: bool) -> C
             return kept.div_(own) if divide else kept
 
         rule = Rule.of(mix, consensus=consensus)
-        return (yield from blended(thinner(_shares(mix), part), mix, rule, by_norm=_by_norm(mix)))
+        return (yield from blended(thinner(_shares(mix), part), mix, rule, by_norm=_by_norm(mix), single=single))
 
     return _steps

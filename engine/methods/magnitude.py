@@ -94,7 +94,8 @@ def steps(bands_of: Bands, *, consensus: bool) -> Callable[[Mix], Steps]:
 
         rule = Rule.of(mix, consensus=consensus)
         by_norm = bool(ends) and mix.parameters.rescale
-        return (yield from blended(thinner(shares, part), mix, rule, by_norm=by_norm))
+        single = all(cut.single for cut in cuts.values())
+        return (yield from blended(thinner(shares, part), mix, rule, by_norm=by_norm, single=single))
 
     return _steps
 
@@ -107,7 +108,6 @@ def _magnitudes(chunk: Chunk, sources: Sequence[int]) -> list[Tensor]:
 
 def _selected(chunk: Chunk, i: int, skipped: Cut | None, kept: Cut) -> Tensor:
     """What the second cut selects and the first one does not, with zeros in between."""
-    mask = kept.selects(chunk.models[i].abs(), chunk.start)
-    if skipped is not None:
-        mask -= skipped.selects(chunk.models[i].abs(), chunk.start)
-    return mask.mul_(chunk.models[i])
+    delta = chunk.models[i]
+    part = kept.kept(delta, chunk.upto(kept.last))
+    return part if skipped is None else part.sub_(skipped.kept(delta, chunk.upto(skipped.last)))

@@ -65,7 +65,7 @@ def _selected(mix: Mix) -> Generator[Any, Any, Cut | None]:
 
 
 def _squares(chunk: Chunk, cut: Cut | None) -> Iterator[Tensor]:
-    mask = None if cut is None else cut.selects(_spread(chunk.models), chunk.start)
+    mask = None if cut is None else cut.selects(_spread(chunk.models), chunk.upto(cut.last))
     for delta in chunk.models:
         square = delta * delta
         yield square if mask is None else square.mul_(mask)
@@ -94,7 +94,7 @@ def _steps(mix: Mix) -> Steps:
         total /= weighted_sum([delta.sign_() for delta in agreeing], weights).clamp_min_(SMALLEST_DIVISOR)
         total *= elected
         if cut is not None:
-            total *= cut.selects(_spread(chunk.models), chunk.start)
+            total *= cut.selects(_spread(chunk.models), chunk.upto(cut.last))
         return total.add_(chunk.base)
 
     return blend

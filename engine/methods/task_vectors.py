@@ -15,7 +15,8 @@ from pydantic import Field
 
 from engine.methods import weighted
 from engine.methods.arithmetic import added, blended_in_place
-from engine.methods.contract import Inputs, ParameterSet
+from engine.methods.contract import Estimated, Inputs, ParameterSet
+from engine.methods.single import WITHIN, estimate_of_consensus, estimate_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,11 +99,21 @@ def _normalized(weights: Sequence[float]) -> list[float]:
     return [weight / divisor for weight in weights]
 
 
-def blend_of(thin: Callable[[Chunk], Sequence[Tensor]], mix: Mix, rule: Rule) -> Blend:
-    """Make the blend: thin the task vectors out, sum them as ``rule`` says, add the base."""
+def blend_of(thin: Callable[[Chunk], Sequence[Tensor]], mix: Mix, rule: Rule, *, single: bool) -> Blend:
+    """Make the blend: thin the task vectors out, sum them as ``rule`` says, add the base.
+
+    Where ``single``, what is thinned out is the same in float32, and so the blend is estimated, if its factors allow.
+    """
     weights = [source.weight for source in mix.sources]
 
     def blend(chunk: Chunk) -> Tensor:
         return summed(thin(chunk), weights, rule).add_(chunk.base)
 
+    if not single or not abs(rule.scale) < WITHIN:
+        return blend
+    if rule.consensus and all(1.0 / WITHIN < weight < WITHIN for weight in weights):
+        return Estimated(blend, estimate_of_consensus(thin, weights, rule.scale, normalize=rule.normalize))
+    factors = _normalized(weights) if rule.normalize else weights
+    if not rule.consensus and all(abs(factor) < WITHIN for factor in factors):
+        return Estimated(blend, estimate_of_sum(thin, factors, rule.scale))
     return blend

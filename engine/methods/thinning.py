@@ -44,23 +44,26 @@ def thinner(shares: Sequence[float], part: Part) -> Thin:
 
     def thin(chunk: Chunk) -> list[Tensor]:
         return [
-            part(chunk, i) if 0 < share < 1 else delta * 0.0 if share == 0 else delta
-            for i, (share, delta) in enumerate(zip(shares, chunk.models, strict=True))
+            part(chunk, i) if 0 < share < 1 else chunk.models[i] * 0.0 if share == 0 else chunk.models[i]
+            for i, share in enumerate(shares)
         ]
 
     return thin
 
 
-def blended(thin: Thin, mix: Mix, rule: Rule, *, by_norm: bool) -> Steps:
-    """Thin out, restore the L1 norms (measured in one sweep) where ``by_norm``, and blend as ``rule`` says."""
+def blended(thin: Thin, mix: Mix, rule: Rule, *, by_norm: bool, single: bool) -> Steps:
+    """Thin out, restore the L1 norms (measured in one sweep) where ``by_norm``, and blend as ``rule`` says.
+
+    ``single`` says that what is thinned out is the same in float32.
+    """
     if not by_norm:
-        return blend_of(thin, mix, rule)
+        return blend_of(thin, mix, rule, single=single)
     factors = _ratios((yield Sums(lambda chunk: _norm_terms(chunk.models, thin(chunk)))))
 
     def restored(chunk: Chunk) -> list[Tensor]:
         return [delta if factor == 1.0 else delta * factor for delta, factor in zip(thin(chunk), factors, strict=True)]
 
-    return blend_of(restored, mix, rule)
+    return blend_of(restored, mix, rule, single=False)
 
 
 def _norm_terms(deltas: Sequence[Tensor], thinned: Sequence[Tensor]) -> tuple[Tensor, ...]:

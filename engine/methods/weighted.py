@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from engine.methods.arithmetic import blended_in_place
+from engine.methods.arithmetic import blended_in_place, largest_size
 from engine.methods.contract import Estimate, Estimated
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def estimate_of(factors: Sequence[float]) -> Callable[[Stored], Estimate]:
     one for what is rounded of those. Float64 rounds likewise, perhaps from operands and their differences on: nothing
     there is larger than the operands together, times the factors and one more.
     """
-    roundings, size = len(factors) + 4, 1.0 + math.fsum(map(abs, factors))
+    roundings, room = len(factors) + 4, 1.0 + math.fsum(map(abs, factors))
 
     def estimate(stored: Stored) -> Estimate:
         first, *others = stored.operands
@@ -71,9 +71,10 @@ def estimate_of(factors: Sequence[float]) -> Callable[[Stored], Estimate]:
         total = single.mul(factors[0]) if single is first else single.mul_(factors[0])
         for operand, factor in zip(others, factors[1:], strict=True):
             total.add_(operand.float(), alpha=factor)
-        largest = math.fsum(abs(factor) * most for factor, most in zip(factors, stored.most, strict=True))
-        most = math.fsum(stored.most)
-        error = roundings * (UNIT * largest + 4.0 * DOUBLE_UNIT * size * most + SMALLEST * (1.0 + most))
+        sizes = [largest_size(operand) for operand in stored.operands]
+        largest = math.fsum(abs(factor) * size for factor, size in zip(factors, sizes, strict=True))
+        most = math.fsum(sizes)
+        error = roundings * (UNIT * largest + 4.0 * DOUBLE_UNIT * room * most + SMALLEST * (1.0 + most))
         return Estimate(total, error, largest + error)
 
     return estimate

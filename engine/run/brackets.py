@@ -6,15 +6,17 @@ is, there is no answer, and the caller goes the long way.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from engine.methods.contract import Cut
 from engine.plan.cost import BRACKETS
-from engine.run.inside import Bracket, around, look
+from engine.run.inside import Bracket, keys_of, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,19 +32,22 @@ SAMPLED = 2**17
 SAMPLED_SPANS = 4
 DEVIATIONS = 4.0
 COLLECTED = BRACKETS // 16
-"""Most values of all brackets together that are kept, each once for each span, with its count; and one span's more."""
+"""Most values of all brackets together that are kept, each with its count; and one span's more."""
+MANY = 64
+"""Spans of all brackets together from which each keeps a value once, whose count it is: that takes longer."""
 
 
 @dataclass(frozen=True)
 class Inside:
-    """Of one span: the values inside a bracket, each once, in ascending order, and how often each is there."""
+    """Of one span: the values inside a bracket, and how often each is there; or all of them."""
 
     values: Tensor
-    counts: Tensor
+    counts: Tensor | None
 
     def count_of(self, value: Tensor) -> int:
         """How often ``value`` is there."""
-        return int(self.counts[self.values == value].sum())
+        same = self.values == value
+        return int(same.sum() if self.counts is None else self.counts[same].sum())
 
 
 def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[Cut | None]:
@@ -50,7 +55,7 @@ def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[C
     brackets = _brackets(measure, sweep, spans, size)
     above: list[int | None] = [0] * len(brackets)
     inside: list[list[Inside]] = [[] for _ in brackets]
-    for counts, found in sweep.over(lambda chunks: _look(measure, chunks, brackets), single=measure.plain):
+    for counts, found in sweep.over(lambda chunks: _look(measure, chunks, brackets, spans), single=measure.plain):
         for number, (count, part) in enumerate(zip(counts, found, strict=True)):
             so_far = above[number]
             above[number] = None if so_far is None else so_far + count
@@ -72,66 +77,81 @@ def _brackets(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[Bracke
     """Guess from a sample, spread over the tensor."""
     chosen = sorted({number * spans // SAMPLED_SPANS for number in range(SAMPLED_SPANS)})
     parts = sweep.over(lambda chunks: _sample(measure, chunks), chosen, single=measure.plain)
-    samples = [torch.cat(list(own)) for own in zip(*parts, strict=True)]
-    shares = [keep / size for keep in measure.keep]
-    return list(sweep.deal(lambda number: _bracket(samples[number], shares[number]), range(len(shares))))
+    samples = [torch.cat(own) for own in zip(*parts, strict=True)]
+    return [_bracket(sample, keep / size) for sample, keep in zip(samples, measure.keep, strict=True)]
 
 
 def _sample(measure: Cuts, chunks: Iterable[TensorChunk]) -> list[Tensor]:
-    """Take evenly spaced values, as float32, of a span's first chunks."""
+    """Take evenly spaced values of a span's first chunks, float64 ones as float32."""
     taken: list[list[Tensor]] = [[] for _ in measure.keep]
     for chunk in islice(chunks, 2):
         for own, values in zip(taken, measure.magnitudes(chunk, range(len(taken))), strict=True):
             some = values[:: max(1, 2 * SAMPLED_SPANS * values.numel() // SAMPLED)]
-            own.append(some.to(torch.float32, copy=True))
+            own.append(some.to(torch.float32) if some.dtype == torch.float64 else some.clone())
     return [torch.cat(own) for own in taken]
 
 
 def _bracket(values: Tensor, share: float) -> Bracket:
-    """Bracket the value that ``share`` of the sample is larger than, by its standard deviations.
-
-    Numbers without a sign are in the order of their bits, and integers are sorted in a fifth of the time.
-    """
-    count = values.numel()
-    margin = DEVIATIONS * (share * (1.0 - share) / count) ** 0.5 + 2.0 / count
-    ordered = values.view(torch.int32).sort().values.view(torch.float32)
-    low, high = (ordered[min(count, max(1, round((1.0 - share + way * margin) * count))) - 1] for way in (-1.0, 1.0))
-    return around(low, high)
+    """Bracket the value that ``share`` of the sample is larger than, by its standard deviations."""
+    keys = np.sort(keys_of(values))
+    margin = DEVIATIONS * (share * (1.0 - share) / keys.size) ** 0.5 + 2.0 / keys.size
+    low, high = (keys[min(keys.size, max(1, round((1.0 - share + w * margin) * keys.size))) - 1] for w in (-1.0, 1.0))
+    (infinity,) = keys_of(values.new_tensor([math.inf]))
+    return Bracket(int(low), int(min(high, infinity)), values.dtype)  # what is no number stays outside
 
 
-def _look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Bracket]) -> tuple[list[int], list[Inside]]:
-    """Of one span and each bracket: how many values lie above it, and those inside."""
+def _look(
+    measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Bracket], spans: int
+) -> tuple[list[int], list[Inside]]:
+    """Of one of ``spans`` spans and each bracket: how many values lie above it, and those inside."""
     found = look(measure, chunks, dict(enumerate(brackets))).values()
-    inside = [Inside(*torch.unique(torch.cat(own.values), return_counts=True)) for own in found]
+    inside = [_inside(torch.cat(own.values), once=spans * len(brackets) > MANY) for own in found]
     return [own.above for own in found], inside
+
+
+def _inside(values: Tensor, *, once: bool) -> Inside:
+    return Inside(*torch.unique(values, return_counts=True)) if once else Inside(values, None)
 
 
 def _cut(measure: Cuts, sweep: Sweep, source: int, rank: int, inside: Sequence[Inside], bracket: Bracket) -> Cut | None:
     """Pick the value of that rank, from the largest down, out of those inside; None where it is not among them."""
     if rank < 1 or not inside:
         return None
-    values, order = torch.cat([part.values for part in inside]).sort(descending=True)
-    running = torch.cat([part.counts for part in inside])[order].cumsum(0)
-    place = int((running < rank).sum())
-    if place == values.numel():
+    values = torch.cat([part.values for part in inside])
+    counts = [part.counts for part in inside if part.counts is not None]
+    value = _at(rank, values, torch.cat(counts) if counts else None)
+    if value is None or not bracket.holds(value):
         return None
-    value = values[place]
-    if not bracket.holds(value):
-        return None
-    first = int((values > value).sum())
-    left = rank - (int(running[first - 1]) if first else 0)
+    larger = values > value
+    left = rank - int(torch.cat(counts)[larger].sum() if counts else larger.sum())
     # Of equal values those with the lowest index come first: find the span, then look into it once more.
     for span, part in enumerate(inside):
         count = part.count_of(value)
         if left <= count:
-            (found,) = sweep.over(lambda chunks: _equals(measure, chunks, source, value), [span], single=measure.plain)
-            return Cut(float(value), int(found[left - 1]))
+            (found,) = sweep.over(
+                lambda chunks: _equals(measure, chunks, source, value, bracket), [span], single=measure.plain
+            )
+            return Cut(float(value), int(found[left - 1]), single=_told_by_float32(value, values))
         left -= count
     raise AssertionError("the counts of the spans add up to the rank")
 
 
-def _equals(measure: Cuts, chunks: Iterable[TensorChunk], source: int, value: Tensor) -> Tensor:
+def _at(rank: int, values: Tensor, counts: Tensor | None) -> Tensor | None:
+    """Value of that rank, from the largest down, each of them being there as often as its count says, or once."""
+    if counts is None:
+        return values.kthvalue(values.numel() + 1 - rank).values if rank <= values.numel() else None
+    ordered, order = values.sort(descending=True)
+    place = int((counts[order].cumsum(0) < rank).sum())
+    return ordered[place] if place < values.numel() else None
+
+
+def _told_by_float32(value: Tensor, values: Tensor) -> bool:
+    """Whether none of the others in the bracket rounds to what ``value`` rounds to: outside it none does."""
+    single = value.float()
+    return bool(single.isfinite()) and not bool(((values != value) & (values.float() == single)).any())
+
+
+def _equals(measure: Cuts, chunks: Iterable[TensorChunk], source: int, value: Tensor, bracket: Bracket) -> Tensor:
     """Indices of the elements of one span that are ``value``, in order."""
-    single = value.to(torch.float32)
-    found = look(measure, chunks, {source: around(single, single)})[source]
+    found = look(measure, chunks, {source: bracket.at(value)})[source]
     return torch.cat(found.indices)[torch.cat(found.values) == value]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
+import torch
+
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
@@ -33,9 +35,10 @@ class Lazy(Sequence["Tensor"]):
 
 
 class TensorChunk:
-    """Float64 values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``.
+    """Values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``.
 
-    Or float32 ones, where a measure takes those: then ``exact`` gives float64 ones at some indices of the span.
+    Or of scattered ones, then at ``places``, counted from ``start`` on, ascending. In float64, or in less where a
+    measure or an estimate takes that: for a measure ``exact`` gives float64 ones at some indices of the span.
     """
 
     def __init__(
@@ -44,18 +47,26 @@ class TensorChunk:
         models: Sequence[Tensor],
         base: Tensor | None,
         keys: Sequence[bytes],
+        *,
         exact: Callable[[Tensor], TensorChunk] | None = None,
+        places: Tensor | None = None,
+        size: int | None = None,
+        dtype: torch.dtype = torch.float64,
     ) -> None:
         self.start = start
         self.models = models
         self._base = base
         self._keys = keys
         self.exact = exact
+        self._places, self._dtype = places, dtype
+        self._size = models[0].numel() if size is None else size
 
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self.models[0].numel()
+    def upto(self, index: int) -> int:
+        """Count its elements up to a flat index, that one included."""
+        ahead = index + 1 - self.start
+        if self._places is not None:
+            return int(torch.searchsorted(self._places, ahead))
+        return min(max(ahead, 0), self._size)
 
     @property
     def base(self) -> Tensor:
@@ -65,5 +76,6 @@ class TensorChunk:
         return self._base
 
     def bernoulli(self, source: int, probability: float | Tensor) -> Tensor:
-        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0; float64."""
-        return bernoulli(self._keys[source], probability, self.start, self.size)
+        """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0."""
+        places = self._size if self._places is None else self._places
+        return bernoulli(self._keys[source], probability, self.start, places, self._dtype)

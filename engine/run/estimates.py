@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from engine.methods.contract import Stored
 from engine.run.places import few_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Tensor
 
-    from engine.methods.contract import Estimated
+    from engine.methods.contract import Estimated, Stored
 
 LARGEST = {"bfloat16": 3e38, "float16": 65000.0}
 """Output types that float32 can settle, and what is sure not to overflow there."""
 SINGLE = frozenset({"bfloat16", "float16", "float32"})
 """Stored types that float32 holds exactly."""
-MOST = 3 / 16
+MOST = 1 / 2
 """Share of a chunk's words, of four elements each, up to which computing what is not settled again is quicker than
 computing all in float64: about a twentieth of the elements. Midpoints of neighbours, which only their exact value
 settles, are common where weights have few digits: a tenth of all elements at 0.4, 0.3 and 0.3, half of them where two
@@ -33,21 +32,28 @@ models are averaged.
 """
 
 
-def estimated(blend: Estimated, operands: Sequence[Tensor], out: Tensor, chunk: int, largest: float) -> Tensor | None:
+DOUBTED = 2.0**100
+"""What makes a doubt larger than any difference of neighbours, unless it is next to nothing."""
+
+
+def estimated(
+    blend: Estimated, stored: Callable[[slice], Stored], out: Tensor, chunk: int, largest: float
+) -> Tensor | None:
     """Fill ``out`` from float32; give the places that are not settled, or None where all is better done otherwise.
 
-    ``operands`` are the inputs as they are stored, base first; ``largest`` is what no result may reach.
+    ``stored`` gives the inputs of a part; ``largest`` is what no result may reach.
     """
     other = torch.empty_like(out[:chunk])
     found: list[Tensor] = []
     for begin in range(0, out.numel(), chunk):
         part = slice(begin, min(begin + chunk, out.numel()))
-        guess = blend.estimate(_stored([operand[part] for operand in operands]))
+        guess = blend.estimate(stored(part))
         if not guess.largest < largest:  # nor where it is no number
             return None
         least, greatest = out[part], other[: part.stop - begin]
         least.copy_(guess.values.sub_(guess.error))
-        greatest.copy_(guess.values.add_(2.0 * guess.error))
+        guess.values.add_(2.0 * guess.error)
+        greatest.copy_(guess.values if guess.doubt is None else guess.values.add_(guess.doubt, alpha=DOUBTED))
         differing = greatest.view(torch.int16).bitwise_xor_(least.view(torch.int16))
         unsettled = few_places(differing, MOST)
         if unsettled is None:
@@ -56,14 +62,7 @@ def estimated(blend: Estimated, operands: Sequence[Tensor], out: Tensor, chunk: 
     return torch.cat(found)
 
 
-def _stored(operands: list[Tensor]) -> Stored:
-    ends = [torch.aminmax(operand) for operand in operands]  # a NaN anywhere is both
-    return Stored(tuple(operands), [max(abs(float(least)), abs(float(most))) for least, most in ends])
-
-
-def settle(
-    unsettled: Tensor, operands: Sequence[Tensor], out: Tensor, exact: Callable[[list[Tensor]], Tensor], chunk: int
-) -> None:
-    """Compute ``out`` at those places: ``exact`` makes operands' elements results, which are as finite as estimated."""
+def settle(unsettled: Tensor, out: Tensor, exact: Callable[[Tensor], Tensor], chunk: int) -> None:
+    """Compute ``out`` at those places: ``exact`` gives the results there, which are as finite as estimated."""
     for part in torch.split(unsettled, chunk):
-        out.index_copy_(0, part, exact([operand.index_select(0, part) for operand in operands]))
+        out.index_copy_(0, part, exact(part))

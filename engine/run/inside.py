@@ -1,48 +1,58 @@
-"""What of a span lies inside brackets: looked for in float32, and then taken in float64."""
+"""What of a span lies inside brackets: looked for among rounded magnitudes, and then taken in float64.
+
+The bits of numbers without a sign are in the order of the numbers, so they are compared as integers: *keys*. A key is
+made of a magnitude in whatever precision it comes. Rounding keeps order, and what float64 holds decides the key: where
+a difference of two float32 numbers is not exact in float64, one of the two is so small that the other, or what it is
+rounded to, is what both give. So a value whose key is larger is larger, whichever way the keys were made.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from engine.run.places import places
+from engine.run.places import INTEGERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from torch import Tensor
 
     from engine.methods.contract import Cuts
     from engine.run.chunks import TensorChunk
 
-COUNTED = 2**24
-"""Ones that float32 can add up."""
+
+def keys_of(magnitudes: Tensor) -> np.ndarray[Any, Any]:
+    """Give the keys of magnitudes: of float64 those of float32. Of the others any sign of a zero is cleared."""
+    if magnitudes.dtype == torch.float64:
+        magnitudes = magnitudes.to(torch.float32)
+    bits = magnitudes.view(INTEGERS[magnitudes.element_size()])
+    return bits.bitwise_and_(torch.iinfo(bits.dtype).max).numpy()
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """Values that lie, as float32, from ``low`` to ``high``. Rounding keeps their order, so this parts them as well.
+    """Values whose keys, in that dtype, lie from ``low`` to ``high``, both inside."""
 
-    A difference that is made in float32 may be a neighbour of the rounded one. So a cut counts only where it lies
-    inside a bracket and not at its ends.
-    """
-
-    low: float
-    high: float
+    low: int
+    high: int
+    dtype: torch.dtype
 
     def holds(self, value: Tensor) -> bool:
-        """Whether the bracket is sure to have all that is equal to ``value``, and to part what is larger or less."""
-        single = float(value.to(torch.float32))
-        return self.low < single and (single < self.high or self.high == math.inf)
+        """Whether it has all that is equal to a float64 ``value``, and so parts what is larger from what is less."""
+        return self.low <= self._key(value) <= self.high
 
+    def at(self, value: Tensor) -> Bracket:
+        """Bracket of what has the same key as a float64 ``value``."""
+        key = self._key(value)
+        return Bracket(key, key, self.dtype)
 
-def around(low: Tensor, high: Tensor) -> Bracket:
-    """Bracket float32 values from ``low`` to ``high``, and one neighbour more at either end."""
-    ends = torch.stack((low, high)).nextafter(low.new_tensor((-math.inf, math.inf)))
-    return Bracket(*map(float, ends))
+    def _key(self, value: Tensor) -> int:
+        return int(keys_of(value.view(1).to(torch.float32).to(self.dtype, copy=True))[0])
 
 
 @dataclass
@@ -59,7 +69,7 @@ def look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Mapping[int, Br
     found, chunk = {number: Found() for number in brackets}, None
     for chunk in chunks:
         for (number, own), magnitudes in zip(found.items(), measure.magnitudes(chunk, list(found)), strict=True):
-            inside = _inside(magnitudes.to(torch.float32), brackets[number], own)
+            inside = _inside(keys_of(magnitudes), brackets[number], own)
             if chunk.exact is None:
                 own.values.append(magnitudes.index_select(0, inside))
             own.indices.append(inside.add_(chunk.start))
@@ -69,9 +79,7 @@ def look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Mapping[int, Br
     return found
 
 
-def _inside(single: Tensor, bracket: Bracket, found: Found) -> Tensor:
-    """Count what lies above, and find what lies inside. What is no number does neither: it is refused elsewhere."""
-    above = torch.gt(single, bracket.high, out=torch.empty_like(single))
-    found.above += sum(int(above[begin : begin + COUNTED].sum()) for begin in range(0, above.numel(), COUNTED))
-    flags = torch.ge(single, bracket.low, out=torch.empty_like(single)).sub_(above)
-    return places(flags.to(torch.bfloat16))  # more of them in a word
+def _inside(keys: np.ndarray[Any, Any], bracket: Bracket, found: Found) -> Tensor:
+    """Count what lies above, and find what lies inside. What is no number lies above all: it is refused elsewhere."""
+    found.above += int(np.count_nonzero(keys > bracket.high))
+    return torch.from_numpy(np.flatnonzero((keys >= bracket.low) & (keys <= bracket.high)))

@@ -14,7 +14,7 @@ import torch
 from engine.errors import TensorError
 from engine.methods import METHODS
 from engine.methods.arithmetic import row_totals
-from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Sums
+from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Stored, Sums
 from engine.plan.plan import Input, Mixture
 from engine.run.chunks import Lazy, TensorChunk
 from engine.run.cuts import find_cuts
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ESTIMATED = 4
 """Chunks that are estimated at once: there, what lies between two operations takes as long as they do."""
+SINGLES = 4
+"""Chunks of numbers of two or four bytes that are looked at together."""
 
 
 class Mixer:
@@ -108,16 +110,21 @@ class Mixer:
             return False
         operands = self._stored(span)
 
-        def exact(values: list[Tensor]) -> Tensor:
-            return rounded(self._blend(self._formed(span.start, [value.double() for value in values])), dtype)
+        def stored(part: slice) -> Stored:
+            some = tuple(operand[part] for operand in operands)
+            return Stored(some, lambda: self._single(span.start + part.start, some, torch.float32))
 
-        unsettled = estimated(self._blend, operands, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
+        def exact(places: Tensor) -> Tensor:
+            values = [operand.index_select(0, places).double() for operand in operands]
+            return rounded(self._blend(self._formed(span.start, values, places)), dtype)
+
+        unsettled = estimated(self._blend, stored, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
         if unsettled is not None:
-            settle(unsettled, operands, out, exact, self._passes.chunk)
+            settle(unsettled, out, exact, self._passes.chunk)
         return unsettled is not None
 
     def _chunks(self, span: Span, *, single: bool = False) -> Iterator[TensorChunk]:
-        make, length = (self._single, 2 * self._passes.chunk) if single else (self._chunk, self._passes.chunk)
+        make, length = (self._looked, SINGLES * self._passes.chunk) if single else (self._chunk, self._passes.chunk)
         for begin in range(0, span.length, length):
             yield make(span, slice(begin, min(begin + length, span.length)))
 
@@ -125,36 +132,49 @@ class Mixer:
         """Float64 values of all operands; task vectors where the method takes those."""
         return self._formed(span.start + part.start, [self._operand(item, span, part) for item in self._operands])
 
-    def _single(self, span: Span, part: slice) -> TensorChunk:
-        """The same in float32, of stored operands, each made when it is asked for."""
-        stored = self._stored(span)
+    def _looked(self, span: Span, part: slice) -> TensorChunk:
+        """The same in their own dtype, or in float32 where they differ in it, and float64 ones at some indices."""
+        operands = self._stored(span)
+        dtypes = {operand.dtype for operand in operands}
 
         def exact(indices: Tensor) -> TensorChunk:
             places = indices - span.start
-            values = [partial(_taken, operand, places) for operand in stored]
-            return TensorChunk(span.start, self._lazy(values), None, self._keys)
+            values = [partial(_taken, operand, places) for operand in operands]
+            models, _ = self._lazy(values)
+            return TensorChunk(span.start, models, None, self._keys, places=places, size=places.numel())
 
-        values = [partial(operand[part].to, torch.float32, copy=True) for operand in stored]
-        return TensorChunk(span.start + part.start, self._lazy(values), None, self._keys, exact)
+        some = [operand[part] for operand in operands]
+        dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
+        return self._single(span.start + part.start, some, dtype, exact)
 
-    def _lazy(self, values: Sequence[Callable[[], Tensor]]) -> Sequence[Tensor]:
-        """Models, or task vectors, of such operands."""
+    def _single(
+        self,
+        start: int,
+        operands: Sequence[Tensor],
+        dtype: torch.dtype,
+        exact: Callable[[Tensor], TensorChunk] | None = None,
+    ) -> TensorChunk:
+        """Values of stored operands in that dtype, each made when it is asked for."""
+        models, base = self._lazy([partial(operand.to, dtype) for operand in operands])
+        return TensorChunk(start, models, base, self._keys, exact=exact, size=operands[0].numel(), dtype=dtype)
+
+    def _lazy(self, values: Sequence[Callable[[], Tensor]]) -> tuple[Sequence[Tensor], Tensor | None]:
+        """Models, or task vectors, of such operands, and the base."""
         if self._mixture.base is None:
-            return Lazy(values)
-        first, *others = values
+            return Lazy(values), None
+        base, others = values[0](), values[1:]
         if not self._method.inputs.task_vectors:
-            return Lazy(others)
-        base = first()
-        return Lazy([partial(_difference, value, base) for value in others])
+            return Lazy(others), base
+        return Lazy([partial(_difference, value, base) for value in others]), base
 
     def _stored(self, span: Span) -> list[Tensor]:
         return [span.stored[item] for item in self._mixture.operands if isinstance(item, Input)]
 
-    def _formed(self, start: int, values: list[Tensor]) -> TensorChunk:
+    def _formed(self, start: int, values: list[Tensor], places: Tensor | None = None) -> TensorChunk:
         base = values.pop(0) if self._mixture.base is not None else None
         if base is not None and self._method.inputs.task_vectors:
             values = [value.sub_(base) for value in values]
-        return TensorChunk(start, tuple(values), base, self._keys)
+        return TensorChunk(start, tuple(values), base, self._keys, places=places)
 
     def _operand(self, item: Mixer | Input, span: Span, part: slice) -> Tensor:
         """Make an operand's values, which are the caller's to change."""
@@ -172,7 +192,7 @@ def _taken(operand: Tensor, places: Tensor) -> Tensor:
 
 
 def _difference(value: Callable[[], Tensor], base: Tensor) -> Tensor:
-    return value().sub_(base)
+    return torch.sub(value(), base)
 
 
 def _block_totals(measure: Sums, chunks: Iterable[TensorChunk], block: int) -> list[Tensor]:

@@ -21,6 +21,7 @@ from engine.hub_client import Hub
 from engine.plan.plan import Options
 from engine.publish.assemble import assemble
 from engine.publish.folder import FolderSink
+from engine.run import mixing as mixing_module
 from engine.run import sharing as sharing_module
 from engine.run import tensor as tensor_module
 from engine.run.merge import run
@@ -54,6 +55,22 @@ RECIPES = {
     "models: [{model: alice/one}, {model: alice/two}]\n",
     "arcee_fusion": "merge_method: arcee_fusion\nbase_model: alice/base\nmodels: [{model: alice/one}]\n",
 }
+SETTLED = {
+    "linear-16": "merge_method: linear\nmodels:\n"
+    "  - {model: alice/base, parameters: {weight: 0.3}}\n"
+    "  - {model: alice/one, parameters: {weight: 0.9}}\n",
+    "ties-16": "merge_method: ties\nbase_model: alice/base\nmodels:\n"
+    "  - {model: alice/one, parameters: {weight: 0.7, density: 0.4}}\n"
+    "  - {model: alice/two, parameters: {weight: 0.5, density: 0.8}}\n",
+    "breadcrumbs-16": "merge_method: breadcrumbs\nbase_model: alice/base\nmodels:\n"
+    "  - {model: alice/one, parameters: {weight: 0.7, density: 0.4, gamma: 0.1}}\n"
+    "  - {model: alice/two, parameters: {weight: -0.5, density: 0.8}}\n",
+    "dare_ties-16": "merge_method: dare_ties\nbase_model: alice/base\nseed: 3\nparameters: {lambda: 0.9}\nmodels:\n"
+    "  - {model: alice/one, parameters: {weight: 0.7, density: 0.4}}\n"
+    "  - {model: alice/two, parameters: {weight: 0.5, density: 0.53}}\n",
+}
+"""In bfloat16: most elements are settled by float32, and come out as if none were."""
+ALL = [*RECIPES, *SETTLED]
 MEASURED = {"slerp", "karcher", "nuslerp", "ties", "dare_ties", "della", "sce", "arcee_fusion"}
 
 
@@ -69,6 +86,8 @@ def home(tmp_path_factory):
         families.write_model(root / "alice" / name, tensors, families.config_of(families.Shape()), shards=2)
     for name, recipe in RECIPES.items():
         (root / f"{name}.yaml").write_text(recipe + "dtype: float64\n")  # shows the last bit of everything
+    for name, recipe in SETTLED.items():
+        (root / f"{name}.yaml").write_text(recipe + "dtype: bfloat16\n")
     return root
 
 
@@ -87,13 +106,11 @@ def sha256(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def expected(home, tmp_path_factory):
-    """Hash of each recipe's weights, made with one thread in chunks of 2¹² elements."""
-    old = Path.cwd()
-    os.chdir(home)
-    try:
-        return {name: made(name, tmp_path_factory.mktemp(name), threads=1, chunk=2**12) for name in RECIPES}
-    finally:
-        os.chdir(old)
+    """Hash of each recipe's weights, made with one thread in chunks of 2¹² elements, in float64 alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(mixing_module, "LARGEST", {})
+        return {name: made(name, tmp_path_factory.mktemp(name), threads=1, chunk=2**12) for name in ALL}
 
 
 def made(
@@ -113,20 +130,20 @@ def made(
     return sha256(out / "model.safetensors")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("threads", "chunk"), [(1, 2**20), (2, 2**16), (4, 2**12), (4, 2**16)])
 def test_threads_and_chunks(name, threads, chunk, tmp_path, expected):
     assert made(name, tmp_path, threads=threads, chunk=chunk) == expected[name]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ALL)
 def test_spans(name, tmp_path, expected, monkeypatch):
     monkeypatch.setattr(tensor_module, "SPAN", 2**14)
     assert made(name, tmp_path, threads=3, chunk=2**13) == expected[name]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes(name, count, tmp_path, expected, monkeypatch):
     """Forked ones; with spans so small that every tensor is shared, or dealt out whole."""
@@ -138,7 +155,7 @@ def test_processes(name, count, tmp_path, expected, monkeypatch):
 
 
 def test_different_recipes_differ(expected):
-    assert len(set(expected.values())) == len(RECIPES)
+    assert len(set(expected.values())) == len(ALL)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -217,11 +234,11 @@ def known_capabilities() -> tuple[str, ...]:
 def test_processor_features_and_hash_seeds(capability, seed, tmp_path, expected):
     settings = {"ATEN_CPU_CAPABILITY": capability, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "3"}
     subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), *RECIPES],
+        [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), *ALL],
         env={**os.environ, **settings},
         check=True,
     )
-    assert {name: sha256(tmp_path / name / "model.safetensors") for name in RECIPES} == expected
+    assert {name: sha256(tmp_path / name / "model.safetensors") for name in ALL} == expected
 
 
 def test_folders_are_identical_in_every_byte(tmp_path):

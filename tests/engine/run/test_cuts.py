@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.methods.contract import CUTS_SWEEPS, Cuts
+from engine.methods.contract import CUTS_SWEEPS, Cut, Cuts
 from engine.run import brackets
 from engine.run import cuts as module
 from engine.run.chunks import TensorChunk
@@ -42,7 +42,7 @@ def sweep_over(values, counter=None):
 def selected(values, keep, counter=None):
     measure = Cuts(lambda chunk, _: (chunk.models[0].abs(),), (keep,))
     (cut,) = find_cuts(measure, sweep_over(values, counter), values.numel(), -(-values.numel() // SPAN))
-    return cut.selects(values.abs(), 0).nonzero().squeeze(1).tolist()
+    return cut.selects(values.abs(), cut.last + 1).nonzero().squeeze(1).tolist()
 
 
 def by_sorting(values, keep):
@@ -70,10 +70,12 @@ def tensors():
 
 @pytest.mark.parametrize("bracketed", [0, 64, 2**21])
 @pytest.mark.parametrize("collected", [1, 64, 2**18])
+@pytest.mark.parametrize("many", [0, 64])
 @pytest.mark.parametrize("name", tensors())
-def test_selects_exactly_what_sorting_does(name, collected, bracketed, monkeypatch):
+def test_selects_exactly_what_sorting_does(name, many, collected, bracketed, monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", collected)
     monkeypatch.setattr(brackets, "COLLECTED", bracketed)
+    monkeypatch.setattr(brackets, "MANY", many)
     values = tensors()[name]
     size = values.numel()
     for keep in sorted({1, min(2, size), max(1, size // 3), max(1, int(0.53 * size)), max(1, size - 1), size}):
@@ -113,12 +115,13 @@ def test_several_cuts_at_once():
     values = tensors()["coarse"]
     measure = Cuts(lambda chunk, which: [(chunk.models[0] * (1, 3)[i]).abs() for i in which], (5, 7000))
     one, two = find_cuts(measure, sweep_over(values), values.numel(), -(-values.numel() // SPAN))
-    assert one.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, 5)
-    assert two.selects((values * 3).abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values * 3, 7000)
+    assert one.selects(values.abs(), one.last + 1).nonzero().squeeze(1).tolist() == by_sorting(values, 5)
+    assert two.selects((values * 3).abs(), two.last + 1).nonzero().squeeze(1).tolist() == by_sorting(values * 3, 7000)
 
 
 def sweep_over_stored(base, model):
-    """As ``sweep_over``, of a task vector of what is stored, in float32 where that is asked for."""
+    """As ``sweep_over``, of a task vector of what is stored, in as few bits where that is asked for."""
+    looked = base.dtype if base.dtype == model.dtype else torch.float32
 
     def difference(dtype, part):
         return model[part].to(dtype) - base[part].to(dtype)
@@ -131,10 +134,10 @@ def sweep_over_stored(base, model):
             part = slice(start, min(start + CHUNK, begin + SPAN))
             yield TensorChunk(
                 start,
-                (difference(torch.float32 if single else torch.float64, part),),
+                (difference(looked if single else torch.float64, part),),
                 None,
                 (),
-                exact if single else None,
+                exact=exact if single else None,
             )
 
     class Sweep:
@@ -164,11 +167,17 @@ def stored():
         "nearly equal in float32": (steps * 2.0**-29, ones),
         "not exact in float64 either": (steps * 2.0**-60, ones),
         "float32": (torch.randn(9_000, generator=generator), torch.randn(9_000, generator=generator)),
+        "float16": (
+            torch.randn(9_000, generator=generator).to(torch.float16),
+            (torch.randn(9_000, generator=generator) * 2.0**-12).to(torch.float16),
+        ),
+        "two kinds": (base, torch.randn(9_000, generator=generator)),
+        "next to float32's neighbours": (steps.float() * 2.0**-31, ones.float()),
     }
 
 
 @pytest.mark.parametrize("name", stored())
-def test_float32_finds_the_same_cuts(name, monkeypatch):
+def test_as_few_bits_find_the_same_cuts(name, monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     base, model = stored()[name]
     values = model.double() - base.double()
@@ -176,11 +185,28 @@ def test_float32_finds_the_same_cuts(name, monkeypatch):
     for keep in (1, 2, 90, 3_000, 4_770, 8_999, 9_000):
         sweep, asked = sweep_over_stored(base, model)
         (cut,) = find_cuts(replace(measure, keep=(keep,)), sweep, 9_000, 2)
-        assert cut.selects(values.abs(), 0).nonzero().squeeze(1).tolist() == by_sorting(values, keep)
+        assert cut.selects(values.abs(), cut.last + 1).nonzero().squeeze(1).tolist() == by_sorting(values, keep)
         assert (None, True) in asked
+        if cut.single:
+            single, last = Cut(cut.value, cut.last), cut.last + 1
+            assert torch.equal(single.kept(model.float() - base.float(), last) != 0, single.kept(values, last) != 0)
 
 
-def test_an_ordinary_cut_takes_one_sweep_in_float32(monkeypatch):
+def test_float32_tells_a_cut_that_nothing_else_rounds_to(monkeypatch):
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    # 1 - 2⁻³⁰ and 1 - 2⁻³¹ are both 1 in float32, and so one cannot be told from the other.
+    told = {}
+    for name, small in {"apart": 2.0**-20, "close": 2.0**-30}.items():
+        base = torch.tensor([small, small / 2] * 500, dtype=torch.float32)
+        sweep, _ = sweep_over_stored(base, torch.ones(1000))
+        measure = Cuts(lambda chunk, _: (chunk.models[0].abs(),), (700,), plain=True)
+        (cut,) = find_cuts(measure, sweep, 1000, 1)
+        told[name] = (cut.value, cut.last, cut.single)
+    # The 500 nearer to one come first, then 200 of the others: at places 0, 2, … 398.
+    assert told == {"apart": (1 - 2.0**-20, 398, True), "close": (1 - 2.0**-30, 398, False)}
+
+
+def test_an_ordinary_cut_takes_one_sweep_in_few_bits(monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     sweep, asked = sweep_over_stored(*stored()["tuned"])
     find_cuts(Cuts(lambda chunk, _: (chunk.models[0].abs(),), (4_770,), plain=True), sweep, 9_000, 2)

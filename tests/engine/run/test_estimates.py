@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.methods.contract import Estimate, Estimated
+from engine.methods.contract import Estimate, Estimated, Stored
 from engine.methods.weighted import of_models
 from engine.run.chunks import TensorChunk
 from engine.run.estimates import LARGEST, estimated, settle
@@ -14,14 +14,21 @@ from engine.run.rounding import rounded
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def told(values: list[float], error: float, largest: float = 10.0) -> Estimated:
+def told(values: list[float], error: float, largest: float = 10.0, doubt: list[float] | None = None) -> Estimated:
     """A blend that estimates just this."""
-    return Estimated(lambda _: pytest.fail("not asked"), lambda _: Estimate(torch.tensor(values), error, largest))
+    doubted = None if doubt is None else torch.tensor(doubt)
+    estimate = Estimate(torch.tensor(values), error, largest, doubted)
+    return Estimated(lambda _: pytest.fail("not asked"), lambda _: estimate)
+
+
+def of(operands):
+    """Parts of operands; nobody asks for a chunk of them."""
+    return lambda part: Stored(tuple(operand[part] for operand in operands), lambda: pytest.fail("not asked"))
 
 
 def unsettled(blend: Estimated, size: int, dtype: str = "bfloat16") -> list[int] | None:
     out = torch.empty(size, dtype=DTYPES[dtype])
-    found = estimated(blend, [torch.zeros(size)], out, size, LARGEST[dtype])
+    found = estimated(blend, of([torch.zeros(size)]), out, size, LARGEST[dtype])
     return None if found is None else found.tolist()
 
 
@@ -52,10 +59,18 @@ def test_settled_is_what_rounds_alike_at_both_ends(place, value, error, settled)
 
 
 def test_too_many_are_better_computed_at_once():
-    # Words of four elements: 10 of them, of which 3/16 are 1.875.
-    one, two = ([MIDPOINT] * (4 * words) + [1.0] * (PLACES - 4 * words) for words in (1, 2))
-    assert unsettled(told(one, 2.0**-20), PLACES) == [0, 1, 2, 3]
-    assert unsettled(told(two, 2.0**-20), PLACES) is None
+    # Words of four elements: 10 of them, of which half are 5.
+    five, six = ([MIDPOINT, 1.0, 1.0, MIDPOINT] * words + [1.0] * (PLACES - 4 * words) for words in (5, 6))
+    assert unsettled(told(five, 2.0**-20), PLACES) == [0, 3, 4, 7, 8, 11, 12, 15, 16, 19]
+    assert unsettled(told(six, 2.0**-20), PLACES) is None
+
+
+def test_what_is_in_doubt_is_not_settled():
+    doubt = [0.0] * PLACES
+    doubt[3], doubt[7] = 1e-9, 1e30
+    values = [1.0] * (PLACES - 1) + [-1e20]
+    assert unsettled(told(values, 0.0, 1e21, doubt), PLACES) == [3, 7]
+    assert unsettled(told(values, 0.0, 1e21, [0.0] * PLACES), PLACES) == []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -70,14 +85,15 @@ def made(weights, operands, dtype, chunk):
     """As the engine does it: what is stored, and how many elements were computed again."""
     blend = of_models(weights)
 
-    def exact(values):
-        return rounded(blend(TensorChunk(0, tuple(value.double() for value in values), None, ())), dtype)
+    def exact(places):
+        values = tuple(operand[places].double() for operand in operands)
+        return rounded(blend(TensorChunk(0, values, None, (), places=places)), dtype)
 
     out = torch.empty(operands[0].numel(), dtype=DTYPES[dtype])
-    found = estimated(blend, operands, out, chunk, LARGEST[dtype])
+    found = estimated(blend, of(operands), out, chunk, LARGEST[dtype])
     if found is None:
         return None, 0
-    settle(found, operands, out, exact, 64)
+    settle(found, out, exact, 64)
     return out, found.numel()
 
 

@@ -50,6 +50,24 @@ def test_a_run_across_a_multiple_of_2_to_the_32nd_is_both_sides():
     assert torch.equal(whole, torch.cat((bernoulli(KEY, 0.5, 2**32 - 20, 20), bernoulli(KEY, 0.5, 2**32, 30))))
 
 
+@pytest.mark.parametrize("start", [0, 77, 2**32 - 500])
+def test_scattered_elements_are_those_of_the_run(start):
+    places = (torch.rand(1000, generator=torch.Generator().manual_seed(1)) < 0.1).nonzero().squeeze(1)
+    whole = bernoulli(KEY, 0.53, start, 1000)
+    assert torch.equal(bernoulli(KEY, 0.53, start, places), whole[places])
+    own = torch.rand(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    each = bernoulli(KEY, own, start, 1000)
+    assert torch.equal(bernoulli(KEY, own[places], start, places), each[places])
+    assert bernoulli(KEY, 1.0, start, places).tolist() == [1.0] * places.numel()
+    assert bernoulli(KEY, 0.5, start, places[:0]).tolist() == []
+
+
+def test_float32_draws_the_same():
+    single = bernoulli(KEY, 0.53, 5, 1000, torch.float32)
+    assert single.dtype == torch.float32
+    assert single.tolist() == bernoulli(KEY, 0.53, 5, 1000).tolist()
+
+
 def test_any_run_of_a_stream_is_the_same():
     whole = bernoulli(KEY, 0.53, 0, 70_000)
     parts = [bernoulli(KEY, 0.53, begin, 4096) for begin in range(0, 69_632, 4096)]
