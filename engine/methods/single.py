@@ -35,7 +35,7 @@ def estimate_of_sum(
         chunk = stored.single()
         thinned = thin(chunk)
         most = math.fsum(abs(weight) * largest_size(delta) for delta, weight in zip(thinned, weights, strict=True))
-        error = (ROUNDINGS + len(weights) + 2) * (UNIT * most + SMALLEST)
+        error = (ROUNDINGS + len(weights) + 4) * (UNIT * most + SMALLEST)
         return _estimate(_weighted_sum(thinned, weights), chunk.base, scale, error, None)
 
     return estimate
@@ -58,7 +58,7 @@ def estimate_of_consensus(
         elected = total.add(SMALLEST).sign_()
         agreeing = [delta.mul_(elected).clamp_min_(0.0) for delta in thinned]
         values = _weighted_sum(agreeing, weights)
-        error = 2.0 * (ROUNDINGS + 2 * len(weights) + 4) * (UNIT * float(values.amax()) + SMALLEST)
+        error = 2.0 * (ROUNDINGS + 2 * len(weights) + 6) * (UNIT * float(values.amax()) + SMALLEST)
         doubt = total.abs_().le_(error).mul_(values)
         if normalize:
             values.div_(_weighted_sum([delta.sign_() for delta in agreeing], weights).clamp_min_(least))
@@ -77,10 +77,10 @@ def _weighted_sum(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def _estimate(total: Tensor, base: Tensor, scale: float, error: float, doubt: Tensor | None) -> Estimate:
-    """Add the base. Three roundings at most, of what is added and of the sum; and two that are the caller's."""
+    """Add the base. The product's roundings are among the total's; the sum's is here, and two that are the caller's."""
     if scale != 1.0:
         total.mul_(scale)
     values = total.add_(base)
     largest = largest_size(values) + abs(scale) * error
-    error = 2.0 * abs(scale) * error + 6.0 * (UNIT * largest + SMALLEST)
+    error = abs(scale) * error + 4.0 * (UNIT * largest + SMALLEST)
     return Estimate(values, error, largest + error, doubt)

@@ -1,4 +1,4 @@
-"""Sums of thinned task vectors in float32: how far off they are at most, by rational arithmetic, and what is in doubt."""
+"""Sums of thinned task vectors in float32: how far off they are, by rational arithmetic, and what is in doubt."""
 
 from __future__ import annotations
 
@@ -83,6 +83,48 @@ def test_a_sum_is_within_the_error(data, kind, count, scale):
         room = 2 * Fraction(2) ** -24 * (abs(value) + Fraction(estimate.error))
         assert abs(value - true) + room <= Fraction(estimate.error)
         assert abs(true) <= Fraction(estimate.largest)
+
+
+def drawn(seed: int, low: float, high: float, count: int) -> list[float]:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(count, dtype=torch.float64, generator=generator) * (high - low) + low).tolist()
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("least", [0.3, 2.0**-9])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_error_is_that_of_the_sum_where_the_base_cancels_it(seed, least, normalize):
+    """What is left is rounding alone, and nothing larger covers for it. It is not overdone either."""
+    weights = drawn(seed, least, 1.1 * least, 3)
+    deltas = torch.tensor(drawn(100 + seed, 0.5, 1.0, 3)).tolist()
+    exact = [(Fraction(w), Fraction(d)) for w, d in zip(weights, deltas, strict=True)]
+    summed = sum(w * d for w, d in exact) / (sum(w for w, _ in exact) if normalize else 1)
+    base = torch.tensor([-float(summed)])
+    chunk = TensorChunk(0, tuple(torch.tensor([delta]) for delta in deltas), base, (), dtype=torch.float32)
+    given = Stored((base,), lambda: chunk)
+    told = estimate_of_consensus(everything, weights, 1.0, normalize=normalize)(given)
+    off = abs(Fraction(float(told.values[0])) - (summed + Fraction(float(base[0]))))
+    assert off <= Fraction(told.error)
+    assert told.error <= 120 * 2.0**-24 * float(summed)
+    if not normalize:
+        chunk = TensorChunk(0, tuple(torch.tensor([delta]) for delta in deltas), base, (), dtype=torch.float32)
+        told = estimate_of_sum(everything, weights, 1.0)(Stored((base,), lambda: chunk))
+        off = abs(Fraction(float(told.values[0])) - (summed + Fraction(float(base[0]))))
+        assert off <= Fraction(told.error)
+        assert told.error <= 25 * 2.0**-24 * float(summed)
+
+
+def test_a_sign_that_float32_gets_wrong_is_in_doubt():
+    """The second task vector nearly cancels the first; what is left is smaller than float32's roundings."""
+    first, second = drawn(1, 0.1, 1.0, 400), drawn(2, 0.1, 1.0, 400)
+    wrong = 0
+    for one, two in zip(first, second, strict=True):
+        ratio = float(torch.tensor(one / two))
+        told = estimate_of_consensus(everything, [one, two], 1.0, normalize=False)(stored([0.0], [[1.0], [-ratio]]))
+        positive = Fraction(one) - Fraction(two) * Fraction(ratio) >= 0
+        assert float(told.doubt[0]) > 0.0
+        wrong += (float(told.values[0]) > 0) is not positive
+    assert wrong > 20
 
 
 def test_values_by_hand():
