@@ -29,6 +29,7 @@ from engine.usage import (
     Command,
     CopyTokenizer,
     Crimes,
+    Device,
     Disk,
     Events,
     Force,
@@ -203,6 +204,7 @@ def merge(
     memory: Memory = "256MiB",
     disk: Disk = None,
     threads: Threads = CORES,
+    device: Device = "cpu",
     force: Force = False,
     events: Events = None,
     quiet: Quiet = False,
@@ -220,7 +222,9 @@ def merge(
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
     from engine.events import Said  # noqa: PLC0415
 
-    options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer)
+    options = replace(
+        _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer), device=_device(device)
+    )
     if out_shard_size is not None:
         options = replace(options, max_shard_size=parse_kmb(out_shard_size, "--out-shard-size"))
     with _reporting(events, quiet=quiet) as report:
@@ -250,6 +254,7 @@ def publish(
     memory: Memory = "256MiB",
     disk: Disk = None,
     threads: Threads = CORES,
+    device: Device = "cpu",
     force: Force = False,
     events: Events = None,
     quiet: Quiet = False,
@@ -263,7 +268,10 @@ def publish(
     """
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
 
-    options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private)
+    options = replace(
+        _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private),
+        device=_device(device),
+    )
     with _reporting(events, quiet=quiet) as report:
         commands.publish(
             recipe,
@@ -355,6 +363,12 @@ def devhub(
         raise MergesmithError(
             f"--port {port}: another program listens there; choose another, or leave it out"
         ) from None
+
+
+def _device(name: str) -> str:
+    if name not in {"cpu", "cuda", "auto"}:
+        raise MergesmithError(f"--device {name}: expected cpu, cuda or auto")
+    return name
 
 
 def _reporting(events: str | None, *, quiet: bool) -> Any:  # noqa: ANN401 - a context manager of rich's kind

@@ -163,13 +163,23 @@ def merge(
     with held():
         from engine.publish.assemble import assemble  # noqa: PLC0415
         from engine.publish.folder import FolderSink  # noqa: PLC0415
+        from engine.run.device import chosen  # noqa: PLC0415
         from engine.run.merge import run  # noqa: PLC0415
 
+    device = chosen(options.device)
     sink = FolderSink(out, planned.plan, force=force)
     if sink.complete:
         report(Said(f"{out} holds this very model already: nothing to do"))
         return planned.plan
-    shards = run(planned.plan, planned.models, sink, report, threads=options.threads, memory=options.memory)
+    shards = run(
+        planned.plan,
+        planned.models,
+        sink,
+        report,
+        threads=options.threads,
+        memory=options.memory,
+        device=device,
+    )
     files = assemble(planned.plan, planned.models, shards)
     sink.finish(files)
     nbytes = planned.plan.bytes + sum(len(data) for data in files.values())

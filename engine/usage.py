@@ -25,6 +25,9 @@ Disk = Annotated[
 Threads = Annotated[
     int, typer.Option("--threads", metavar="N", min=1, help="How many compute at once.", show_default="all cores")
 ]
+Device = Annotated[
+    str, typer.Option("--device", metavar="cpu|cuda|auto", help="What computes; a GPU gives the same bytes.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that no earlier merge recorded.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Events = Annotated[

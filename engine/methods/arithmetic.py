@@ -37,6 +37,15 @@ def added(tensors: Sequence[Tensor]) -> Tensor:
     return total
 
 
+def divided(tensor: Tensor, divisor: float | Tensor) -> Tensor:
+    """Divide in place, correctly rounded.
+
+    A product with the reciprocal would be rounded once more, and miss exact midpoints. That is how some devices divide
+    by a number, but not by a tensor of one element.
+    """
+    return tensor.div_(tensor.new_tensor([divisor]) if isinstance(divisor, float) else divisor)
+
+
 def largest_size(tensor: Tensor) -> float:
     """Largest magnitude of a tensor of at least one element; no number, where one of them is none."""
     least, most = tensor.aminmax()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from engine.methods.arithmetic import divided
 from engine.methods.contract import SUMS_SWEEPS, Mix
 from engine.methods.task_vectors import Rule, Summed
 from engine.methods.thinning import blended, partial, thinner
@@ -64,8 +65,7 @@ def steps(
         def part(chunk: Chunk, i: int) -> Tensor:
             own = probability(chunk, i)
             kept = chunk.bernoulli(i, own).mul_(chunk.models[i])
-            # A product with the reciprocal would be rounded once more, and miss exact midpoints.
-            return kept.div_(own) if divide else kept
+            return divided(kept, own) if divide else kept
 
         rule = Rule.of(mix, consensus=consensus)
         return (yield from blended(thinner(_shares(mix), part), mix, rule, by_norm=_by_norm(mix), single=single))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from engine.methods import weighted
-from engine.methods.arithmetic import row_totals, weighted_sum
+from engine.methods.arithmetic import divided, row_totals, weighted_sum
 from engine.methods.contract import (
     SUMS_SWEEPS,
     Inputs,
@@ -61,7 +61,7 @@ def row_shares(rows: Sequence[Tensor]) -> Tensor:
     total = norms[0] * 0.0
     for i, j in pairs:
         total += row_totals(rows[i] * rows[j]) / (norms[i] * norms[j]).clamp_min_(SMALLEST_PRODUCT)
-    cosine = total / len(pairs)
+    cosine = divided(total, float(len(pairs)))
     divisor = cosine * (len(rows) - 1) + 1.0
     return (cosine * len(rows) / divisor).where(divisor.abs() >= SMALLEST_DIVISOR, 0.0)
 

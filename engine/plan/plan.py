@@ -32,12 +32,14 @@ class Options:
     ``memory`` is the budget of the run on top of the interpreter, ``disk`` that of scratch files (None: what is
     free). ``local`` allows folders as models; ``allow_crimes`` different architectures in one merge. ``repo`` and
     ``private`` go before what the recipe's ``publish:`` says. ``endpoint`` is the Hub that addresses point to.
+    ``threads`` and ``device`` (cpu, cuda, or auto) say what computes, and change nothing of what comes out.
     """
 
     max_shard_size: int = 5_000_000_000
     memory: int = 256 * MiB
     disk: int | None = None
     threads: int = 2
+    device: str = "cpu"
     local: bool = True
     allow_crimes: bool = False
     copy_tokenizer: bool = True

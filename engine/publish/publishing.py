@@ -12,6 +12,7 @@ from engine.publish.stage import look
 from engine.publish.staging import staging_name
 from engine.publish.target import inspect_target
 from engine.publish.work import work_folder
+from engine.run.device import chosen
 from engine.run.merge import run
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def publish_plan(
     clean_staging: bool,
 ) -> str:
     """Make a plan's model, publish it to the plan's repo, and return the address; where it is there, do nothing."""
-    repo = str(plan.repo)
+    repo, device = str(plan.repo), chosen(options.device)
     # Taken first, so that what a killed run left here goes even where nothing is left to do.
     with work_folder(f"mergesmith-{digest([hub.endpoint, plan.repo, staging_name(plan)])[:16]}") as work:
         target = inspect_target(hub, repo, plan, force=force, create_pr=create_pr)
@@ -46,7 +47,7 @@ def publish_plan(
         if waiting.proposed is not None:
             return _proposed(hub, target, plan, waiting.stage, waiting.proposed, report)
         sink = HubSink(hub, target, plan, work, report, stage=waiting.stage, create_pr=create_pr)
-        shards = run(plan, models, sink, report, threads=options.threads, memory=options.memory)
+        shards = run(plan, models, sink, report, threads=options.threads, memory=options.memory, device=device)
         return sink.finish(assemble(plan, models, shards))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 import torch
 
+from engine.run.passes import CPU
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class TensorChunk:
     """Values of all inputs for a run of elements; see ``engine.methods.contract.Chunk``.
 
     Or of scattered ones, then at ``places``, counted from ``start`` on, ascending. In float64, or in less where a
-    measure or an estimate takes that: for a measure ``exact`` gives float64 ones at some indices of the span.
+    measure or an estimate takes that: for a measure ``exact`` gives float64 ones at some indices of the span. All of
+    them are on ``device``; numbers are drawn by the processor.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class TensorChunk:
         exact: Callable[[Tensor], TensorChunk] | None = None,
         places: Tensor | None = None,
         size: int | None = None,
+        device: torch.device = CPU,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         self.start = start
@@ -58,7 +61,7 @@ class TensorChunk:
         self._base = base
         self._keys = keys
         self.exact = exact
-        self._places, self._dtype = places, dtype
+        self._places, self._dtype, self._device = places, dtype, device
         self._size = models[0].numel() if size is None else size
 
     def upto(self, index: int) -> int:
@@ -78,4 +81,5 @@ class TensorChunk:
     def bernoulli(self, source: int, probability: float | Tensor) -> Tensor:
         """Draw for each element of ``source``: 1.0 with ``probability`` (one, or one each), else 0.0."""
         places = self._size if self._places is None else self._places
-        return bernoulli(self._keys[source], probability, self.start, places, self._dtype)
+        own = probability.cpu() if isinstance(probability, torch.Tensor) else probability
+        return bernoulli(self._keys[source], own, self.start, places, self._dtype).to(self._device)

@@ -64,14 +64,14 @@ class _Search:
         return bits.bitwise_right_shift(self.shift) == self.prefix
 
 
-def find_cuts(measure: Cuts, sweep: Sweep, size: int, spans: int) -> tuple[Cut, ...]:
-    """Find every cut of ``measure`` over a tensor of ``size`` elements in ``spans`` spans.
+def find_cuts(measure: Cuts, sweep: Sweep, size: int, spans: int, *, quickly: bool = True) -> tuple[Cut, ...]:
+    """Find every cut of ``measure`` over a tensor of ``size`` elements in ``spans`` spans, ``quickly`` if that will do.
 
     Reads the tensor ``CUTS_SWEEPS`` times at most: at worst once for the sample, once for the brackets, and five times
     on the long way.
     """
     cuts: dict[int, Cut] = {}
-    if size > COLLECTED:
+    if quickly and size > COLLECTED:
         cuts = {i: cut for i, cut in enumerate(bracketed_cuts(measure, sweep, spans, size)) if cut is not None}
     searches = [_Search(i, 63, 0, keep, size) for i, keep in enumerate(measure.keep) if i not in cuts]
     for digit in range(len(DIGITS)):
@@ -117,16 +117,16 @@ def _collect_and_count(
     shift, width = DIGITS[digit]
     collected: list[list[Tensor]] = [[] for _ in small]
     counted = [torch.zeros(1 << width, dtype=torch.int64) for _ in large]
-    for chunk in chunks:
+    for chunk in chunks:  # what is found goes to where all spans' is put together
         bits = _bits(measure, chunk, [*small, *large])
         for rows, search in zip(collected, small, strict=True):
             found = search.members(bits[search.source]).nonzero().squeeze(1)
-            rows.append(torch.stack((bits[search.source][found], found + chunk.start)))
+            rows.append(torch.stack((bits[search.source][found], found + chunk.start)).cpu())
         for histogram, search in zip(counted, large, strict=True):
             own = bits[search.source]
             own = own if search.shift == 63 else own[search.members(own)]
             digits = own.bitwise_right_shift(shift).bitwise_and_((1 << width) - 1)
-            histogram.add_(torch.bincount(digits, minlength=1 << width))
+            histogram.add_(torch.bincount(digits, minlength=1 << width).cpu())
     return [torch.cat(rows, dim=1) for rows in collected], counted
 
 

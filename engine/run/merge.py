@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from engine.events import ShardDone, ShardKept, Started, TensorDone
-from engine.plan.cost import CHUNK
+from engine.events import Said, ShardDone, ShardKept, Started, TensorDone
+from engine.plan.cost import CHUNK, SPAN
 from engine.plan.plan import Options
 from engine.run.ahead import batches_of, reading_ahead, rooms_for
+from engine.run.device import device_name, prove
 from engine.run.files import disk_errors
+from engine.run.passes import CPU
 from engine.run.processes import POSSIBLE, Processes
 from engine.run.shard import ShardWriter
 from engine.run.sharing import PARTED, Sharing, held_together
@@ -22,12 +24,14 @@ from engine.run.tensor import merge_tensor
 from engine.run.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from engine.events import Report
     from engine.plan.models import Models
-    from engine.plan.plan import Plan, Shard
+    from engine.plan.plan import Input, OutputTensor, Plan, Shard
+    from engine.run.crew import Crew
+    from engine.run.inputs import Stored
     from engine.run.shard import FinishedShard
 
 
@@ -58,18 +62,22 @@ def run(
     memory: int = Options.memory,
     chunk: int = CHUNK,
     parted: int = PARTED,
+    device: torch.device = CPU,
 ) -> tuple[FinishedShard, ...]:
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
     ``memory`` is the budget, in bytes, for inputs that are read ahead. Shards from ``parted`` bytes on are made by
-    processes, smaller ones by threads. None of these, nor ``threads`` nor ``chunk``, changes any byte. ``MergeError``
-    where the disk is full, ``TensorError`` where a tensor cannot be stored. An interruption waits for what the threads
-    have begun.
+    processes, smaller ones by threads. ``device`` is what computes. None of these, nor ``threads`` nor ``chunk``,
+    changes any byte. ``MergeError`` where the disk is full or the device gives other bytes, ``TensorError`` where a
+    tensor cannot be stored. An interruption waits for what the threads have begun.
     """
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     keep_freed_memory()
     done = []
     with one_torch_thread(), reading(models), Workers(threads) as workers, disk_errors(sink.work):
+        if device != CPU:
+            prove(plan.tensors, models, workers, sink.work, device)
+            report(Said(f"{device_name(device)} computes; of each kind of tensor it gave the processor's very bytes"))
         for shard in plan.shards:
             kept = sink.finished(shard)
             if kept is not None:
@@ -77,8 +85,8 @@ def run(
                 done.append(kept)
                 continue
             path = sink.work / f"{shard.file}.partial"
-            apart = threads if POSSIBLE and shard.size >= parted else 1
-            making = _Making(plan, models, workers, path.parent, memory // 4, chunk)
+            apart = threads if POSSIBLE and shard.size >= parted and device == CPU else 1
+            making = _Making(plan, models, workers, path.parent, memory // 4, chunk if device == CPU else SPAN, device)
             finished = _shard(making, shard, path, report, apart)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
@@ -96,6 +104,22 @@ class _Making:
     scratch: Path
     batch: int
     chunk: int
+    device: torch.device
+
+    def tensor(
+        self, tensor: OutputTensor, who: Crew, write: Callable[[int, memoryview], None], given: Mapping[Input, Stored]
+    ) -> None:
+        """Compute a tensor, or this process's share of it."""
+        merge_tensor(
+            tensor,
+            self.models.checkpoints,
+            who,
+            self.scratch,
+            write,
+            chunk=self.chunk,
+            given=given,
+            device=self.device,
+        )
 
 
 def _shard(making: _Making, shard: Shard, path: Path, report: Report, apart: int) -> FinishedShard:
@@ -115,8 +139,7 @@ def _shard(making: _Making, shard: Shard, path: Path, report: Report, apart: int
                 write = partial(writer.write, number, tensor)
                 with sharing.of(tensor, given) as who:
                     if who is not None:
-                        checkpoints = making.models.checkpoints
-                        merge_tensor(tensor, checkpoints, who, making.scratch, write, chunk=making.chunk, given=given)
+                        making.tensor(tensor, who, write, given)
                 if crew.number == 0:
                     writer.finished(number, tensor)
                     report(TensorDone(tensor.name, shard.file, tensor.nbytes))

@@ -19,6 +19,7 @@ from engine.plan.plan import Input, Mixture
 from engine.run.chunks import Lazy, TensorChunk
 from engine.run.cuts import find_cuts
 from engine.run.estimates import LARGEST, SINGLE, estimated, settle
+from engine.run.passes import CPU
 from engine.run.rounding import rounded
 from engine.run.streams import stream_key
 from engine.run.sums import column_totals, folded, total
@@ -48,7 +49,8 @@ class Mixer:
             Mixer(item, shape, passes) if isinstance(item, Mixture) else item for item in mixture.operands
         ]
         self._inputs = mixture.inputs
-        self._plain = not mixture.inner and all(item.dtype in SINGLE for item in mixture.inputs)
+        single = passes.device == CPU and all(item.dtype in SINGLE for item in mixture.inputs)
+        self._plain = single and not mixture.inner
         names = (mixture.seed, mixture.stage, mixture.name)
         self._keys = [stream_key(*names, number) for number in range(len(mixture.sources))]
         self._blend = self._measured(
@@ -83,7 +85,7 @@ class Mixer:
         if isinstance(measure, Columns):
             run = self._mixture.row
             return column_totals(self.over(lambda chunks: column_totals(map(measure.terms, chunks), run)), run)
-        return find_cuts(measure, self, passes.size, passes.spans)
+        return find_cuts(measure, self, passes.size, passes.spans, quickly=passes.device == CPU)
 
     def over(
         self, function: Callable[[Iterable[TensorChunk]], T], only: Sequence[int] | None = None, *, single: bool = False
@@ -174,7 +176,7 @@ class Mixer:
         base = values.pop(0) if self._mixture.base is not None else None
         if base is not None and self._method.inputs.task_vectors:
             values = [value.sub_(base) for value in values]
-        return TensorChunk(start, tuple(values), base, self._keys, places=places)
+        return TensorChunk(start, tuple(values), base, self._keys, places=places, device=self._passes.device)
 
     def _operand(self, item: Mixer | Input, span: Span, part: slice) -> Tensor:
         """Make an operand's values, which are the caller's to change."""

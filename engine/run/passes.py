@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from engine.run.inputs import Stored
 
 T = TypeVar("T")
+CPU = torch.device("cpu")
 Bounds = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A run of elements of a tensor: its inputs as they are stored. ``start`` is the first one's flat index."""
+    """A run of elements of a tensor: its inputs as they are stored, where they are computed with.
+
+    ``start`` is the first one's flat index.
+    """
 
     start: int
     length: int
@@ -39,9 +43,15 @@ class Passes:
     """
 
     def __init__(
-        self, inputs: Mapping[Input, Stored], workers: Crew, spans: Sequence[Bounds], chunk: int, run: int
+        self,
+        inputs: Mapping[Input, Stored],
+        workers: Crew,
+        spans: Sequence[Bounds],
+        chunk: int,
+        run: int,
+        device: torch.device,
     ) -> None:
-        self._inputs, self._workers, self._spans = inputs, workers, spans
+        self._inputs, self._workers, self._spans, self.device = inputs, workers, spans, device
         self.chunk = max(run, chunk // run * run)
         self.block = BLOCK if run == 1 else run
         self.size, self.spans = spans[-1][1], len(spans)
@@ -63,7 +73,8 @@ class Passes:
 
     def _reading(self, inputs: Sequence[Input], function: Callable[[Span], T]) -> Callable[[Bounds], T]:
         def read(bounds: Bounds) -> T:
-            stored = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
+            found = {item: torch.frombuffer(self._inputs[item](*bounds), dtype=DTYPES[item.dtype]) for item in inputs}
+            stored = {item: values.to(self.device) for item, values in found.items()}
             return function(Span(bounds[0], bounds[1] - bounds[0], stored))
 
         return read

@@ -40,7 +40,7 @@ def column_totals(parts: Iterable[tuple[Tensor, ...]], row: int) -> tuple[Tensor
     totals: list[Tensor] = []
     for part in parts:
         rows = [term.view(-1, row) for term in part]
-        totals = totals or [torch.zeros(row, dtype=torch.float64) for _ in rows]
+        totals = totals or [term.new_zeros(row) for term in part]
         for own, more in zip(totals, rows, strict=True):
             for one in more:
                 own.add_(one)

@@ -11,7 +11,7 @@ from engine.errors import TensorError
 from engine.plan.cost import CHUNK, SPAN, rows_span
 from engine.run.inputs import Buffer, opened
 from engine.run.mixing import Mixer
-from engine.run.passes import Passes
+from engine.run.passes import CPU, Passes
 from engine.run.rounding import DTYPES, check_copied, check_finite, rounded
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ def merge_tensor(
     *,
     chunk: int = CHUNK,
     given: Mapping[Input, Stored] | None = None,
+    device: torch.device = CPU,
 ) -> None:
     """Compute ``tensor`` and hand it to ``write(first element, bytes in the output dtype)``, span by span.
 
     ``write`` is called from several threads, in any order, and not at all for a tensor without elements. ``chunk``
-    (a multiple of 2¹²) changes no bit of the result. ``given`` are inputs that are read already. ``TensorError`` where
-    a value is not finite, or where integers differ between parents.
+    (a multiple of 2¹²) changes no bit of the result. ``given`` are inputs that are read already. ``device`` is where
+    chunks are computed. ``TensorError`` where a value is not finite, or where integers differ between parents.
     """
     if tensor.size == 0:
         return
@@ -50,7 +51,7 @@ def merge_tensor(
         if tensor.reading in {"copy", "equal"}:
             _copy(tensor, list(inputs.values()), workers, write)
         else:
-            _blend(tensor, inputs, workers, write, chunk)
+            _blend(tensor, inputs, workers, write, chunk, device)
 
 
 def _spans(size: int, length: int) -> list[Bounds]:
@@ -80,9 +81,11 @@ def _blend(
     workers: Crew,
     write: Callable[[int, memoryview], None],
     chunk: int,
+    device: torch.device,
 ) -> None:
     run = tensor.mixture.run
-    passes = Passes(inputs, workers, _spans(tensor.size, SPAN if run == 1 else rows_span(run)), chunk, run)
+    spans = _spans(tensor.size, SPAN if run == 1 else rows_span(run))
+    passes = Passes(inputs, workers, spans, chunk, run, device)
     mixer = Mixer(tensor.mixture, tensor.shape, passes)
     dtype = DTYPES[tensor.dtype]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import families
 import pytest
+import torch
 import typer
 
 from engine import cli, commands
@@ -340,6 +341,7 @@ USAGE = {
     ("merge", "r.yaml", "out", "--out-shard-size", "5GB"): (
         "--out-shard-size: '5GB' is not a size; expected a number and K, M or B, such as 5B or 500M"
     ),
+    ("merge", "r.yaml", "out", "--device", "tpu"): "--device tpu: expected cpu, cuda or auto",
     ("methods", "tise"): "no method 'tise'; did you mean ties?",
     ("card", "a"): "a has no merge.record.json; name a folder that `mergesmith merge` made",
 }
@@ -351,10 +353,17 @@ def test_mistakes_on_the_command_line(run, arguments):
     assert not Path("out").exists()
 
 
-def test_a_device_is_refused_by_name(run):
-    status, _, err = run("merge", "r.yaml", "out", "--device", "cpu")
-    assert status == 1
-    assert err.startswith("mergesmith: No such option: --device")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there(run):
+    built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built for the CPU alone"
+    assert run("merge", "r.yaml", "out", "--device", "cuda") == (
+        1,
+        "",
+        f"mergesmith: --device cuda: no GPU was found, and torch {torch.__version__} {built}; "
+        "use --device cpu, which gives the same bytes\n",
+    )
+    assert not Path("out").exists()
+    assert run("merge", "r.yaml", "out", "--device", "auto", "--quiet") == (0, "", "")
 
 
 def test_threads_must_be_one_at_least(run):
@@ -395,10 +404,10 @@ def test_help_of_each_command_is_free_of_noise(run, narrow, command):
 
 
 def test_what_is_not_built_is_not_in_the_help(run, narrow):
-    words = ("--device", "--runner")
     for command in COMMANDS:
         _, out, _ = run(command, "--help")
-        assert not [word for word in words if word in out]
+        assert "--runner" not in out
+        assert ("--device" in out) is (command in {"merge", "publish"})
 
 
 def test_methods(run):
