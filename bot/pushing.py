@@ -25,6 +25,7 @@ from engine.findings import error, note
 from engine.plan.lock import lock_path
 from engine.plan.show.words import plural
 from engine.process import to_write
+from engine.run.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,7 @@ def _told_where(hub: Hub, plan: Plan, done: Published) -> Published:
 def _run(run: Run, r: Review, file: Path, plan: Plan) -> Published:
     """Let the engine publish the plan that was judged: what is not locked is pinned now."""
     if r.new_lock is not None:
-        lock_path(file).write_text(r.new_lock, encoding="utf-8")
+        write_atomically(lock_path(file), r.new_lock.encode())
     named = None if plan.recipe.publish and plan.recipe.publish.repo else plan.repo
     command = arguments(file, named, private=run.inputs.private, create_pr=run.inputs.create_pr)
     environment = to_write(run.environment, run.inputs.hf_token, str(plan.repo))

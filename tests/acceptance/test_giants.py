@@ -1,8 +1,6 @@
-"""A plan of 70 billion parameters: from headers alone, in seconds, and without a byte of weights."""
+"""A plan of 70 billion parameters: from headers alone, and without a byte of weights."""
 
 from __future__ import annotations
-
-import time
 
 from benchmarks import giants
 from engine.commands import plan_for_review
@@ -18,9 +16,7 @@ def test_seventy_billion_parameters(devhub, tmp_path):
     def open_hub() -> Hub:
         return Hub(endpoint=devhub.endpoint, token=devhub.token("alice"))
 
-    started = time.perf_counter()
     plan = plan_for_review(recipe, open_hub, Options(local=False)).plan
-    seconds = time.perf_counter() - started
     read = sum(exchange.sent for exchange in devhub.log if exchange.route in {"resolve", "contents"})
     asked = sum(exchange.route == "contents" for exchange in devhub.log)
     assert (plan.layers, len(plan.tensors), plan.parameters) == (80, 723, 70_553_706_496)
@@ -28,4 +24,3 @@ def test_seventy_billion_parameters(devhub, tmp_path):
     assert plan.cost.header_bytes_read < 1_000_000
     assert read < 5_000_000
     assert asked == 2 * 30  # one request for each file's header
-    assert seconds < 5
