@@ -46,6 +46,14 @@ def divided(tensor: Tensor, divisor: float | Tensor) -> Tensor:
     return tensor.div_(tensor.new_tensor([divisor]) if isinstance(divisor, float) else divisor)
 
 
+def positive(tensor: Tensor) -> Tensor:
+    """Put zeros in the place of what is below zero.
+
+    Which of 0.0 and -0.0 is the larger one, processors do not agree on; so the sign goes as well.
+    """
+    return tensor.clamp_min_(0.0).abs_()
+
+
 def largest_size(tensor: Tensor) -> float:
     """Largest magnitude of a tensor of at least one element; no number, where one of them is none."""
     least, most = tensor.aminmax()

@@ -205,8 +205,8 @@ class Stored:
 class Estimate:
     """Float32 values of a blend that are at most ``error`` from those in float64, with room for two roundings.
 
-    Neither is larger than ``largest``. Where ``doubt`` is above zero, and not next to nothing, they may be further
-    off. ``values`` are the caller's to change.
+    Neither is larger than ``largest``. Where ``doubt`` is above zero, and not next to nothing, they may be further off,
+    and larger. ``values`` are the caller's to change.
     """
 
     values: Tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.methods.arithmetic import weighted_sum
+from engine.methods.arithmetic import positive, weighted_sum
 from engine.methods.contract import CUTS_SWEEPS, SUMS_SWEEPS, Cut, Cuts, Method, Mix, NoParameters, ParameterSet, Sums
 from engine.methods.task_vectors import INPUTS, elected_sign
 
@@ -89,7 +89,7 @@ def _steps(mix: Mix) -> Steps:
     def blend(chunk: Chunk) -> Tensor:
         # One mask for all models, so it may as well be laid over their sum.
         elected = elected_sign(chunk.models)
-        agreeing = [(delta * elected).clamp_min_(0.0) for delta in chunk.models]
+        agreeing = [positive(delta * elected) for delta in chunk.models]
         total = weighted_sum(agreeing, weights)
         total /= weighted_sum([delta.sign_() for delta in agreeing], weights).clamp_min_(SMALLEST_DIVISOR)
         total *= elected

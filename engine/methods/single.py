@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 ROUNDINGS = 4
 """Of a thinned task vector: its difference, a probability, the division by that; one for all that float64 rounds."""
 WITHIN = 2.0**16
-"""What factors, and their reciprocals where they are divided by, stay below: nothing comes near float32's ends."""
+"""What factors and their reciprocals stay below: rounded to float32 they keep its precision."""
+
+
+def within(factor: float) -> bool:
+    """Whether a factor is nothing, or neither too small nor too large to be estimated with."""
+    return factor == 0.0 or 1.0 / WITHIN < abs(factor) < WITHIN
 
 
 def estimate_of_sum(
@@ -55,7 +60,7 @@ def estimate_of_consensus(
         chunk = stored.single()
         thinned = thin(chunk)
         total = _weighted_sum(thinned, weights)
-        elected = total.add(SMALLEST).sign_()
+        elected = total.new_ones(()).expand_as(total).copysign(total)  # of whatever it is, 1 or -1
         agreeing = [delta.mul_(elected).clamp_min_(0.0) for delta in thinned]
         values = _weighted_sum(agreeing, weights)
         error = 2.0 * (ROUNDINGS + 2 * len(weights) + 6) * (UNIT * float(values.amax()) + SMALLEST)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from engine.methods import weighted
-from engine.methods.arithmetic import added, blended_in_place
+from engine.methods.arithmetic import added, blended_in_place, positive
 from engine.methods.contract import Estimated, Inputs, ParameterSet
-from engine.methods.single import WITHIN, estimate_of_consensus, estimate_of_sum
+from engine.methods.single import estimate_of_consensus, estimate_of_sum, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def _with_consensus(weighted: Sequence[Tensor], weights: Sequence[float], *, nor
     at, and no bit changes by it.
     """
     elected = elected_sign(weighted)
-    agreeing = [tensor.mul_(elected).clamp_min_(0.0) for tensor in weighted]
+    agreeing = [positive(tensor.mul_(elected)) for tensor in weighted]
     total = added(agreeing)
     if normalize:
         divisor = blended_in_place([tensor.sign_() for tensor in agreeing], weights)
@@ -109,11 +109,11 @@ def blend_of(thin: Callable[[Chunk], Sequence[Tensor]], mix: Mix, rule: Rule, *,
     def blend(chunk: Chunk) -> Tensor:
         return summed(thin(chunk), weights, rule).add_(chunk.base)
 
-    if not single or not abs(rule.scale) < WITHIN:
+    if not single or not within(rule.scale):
         return blend
-    if rule.consensus and all(1.0 / WITHIN < weight < WITHIN for weight in weights):
+    if rule.consensus and all(weight > 0.0 and within(weight) for weight in weights):
         return Estimated(blend, estimate_of_consensus(thin, weights, rule.scale, normalize=rule.normalize))
     factors = _normalized(weights) if rule.normalize else weights
-    if not rule.consensus and all(abs(factor) < WITHIN for factor in factors):
+    if not rule.consensus and all(map(within, factors)):
         return Estimated(blend, estimate_of_sum(thin, factors, rule.scale))
     return blend

@@ -55,14 +55,17 @@ def bracketed_cuts(measure: Cuts, sweep: Sweep, spans: int, size: int) -> list[C
     brackets = _brackets(measure, sweep, spans, size)
     above: list[int | None] = [0] * len(brackets)
     inside: list[list[Inside]] = [[] for _ in brackets]
+    kept = 0
     for counts, found in sweep.over(lambda chunks: _look(measure, chunks, brackets, spans), single=measure.plain):
         for number, (count, part) in enumerate(zip(counts, found, strict=True)):
-            so_far = above[number]
-            above[number] = None if so_far is None else so_far + count
-            inside[number].append(part)
-            if sum(kept.values.numel() for parts in inside for kept in parts) > COLLECTED:
+            so_far, own = above[number], inside[number]
+            own.append(part)
+            kept += part.values.numel()
+            above[number] = None if so_far is None or count is None else so_far + count
+            if above[number] is None or kept > COLLECTED:
                 above[number] = None  # given up
-                inside[number].clear()
+                kept -= sum(one.values.numel() for one in own)
+                own.clear()
 
     def cut(number: int) -> Cut | None:
         count = above[number]
@@ -102,14 +105,15 @@ def _bracket(values: Tensor, share: float) -> Bracket:
 
 def _look(
     measure: Cuts, chunks: Iterable[TensorChunk], brackets: Sequence[Bracket], spans: int
-) -> tuple[list[int], list[Inside]]:
+) -> tuple[list[int | None], list[Inside]]:
     """Of one of ``spans`` spans and each bracket: how many values lie above it, and those inside."""
-    found = look(measure, chunks, dict(enumerate(brackets))).values()
-    inside = [_inside(torch.cat(own.values), once=spans * len(brackets) > MANY) for own in found]
-    return [own.above for own in found], inside
+    found = look(measure, chunks, dict(enumerate(brackets)), COLLECTED // len(brackets)).values()
+    once = spans * len(brackets) > MANY
+    return [own.above for own in found], [_inside(own.values, once=once) for own in found]
 
 
-def _inside(values: Tensor, *, once: bool) -> Inside:
+def _inside(parts: Sequence[Tensor], *, once: bool) -> Inside:
+    values = torch.cat(list(parts)) if parts else torch.empty(0, dtype=torch.float64)
     return Inside(*torch.unique(values, return_counts=True)) if once else Inside(values, None)
 
 

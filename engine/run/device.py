@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.errors import MergeError
+from engine.plan.cost import CHUNK, SPAN
 from engine.plan.plan import Mixture
+from engine.run.cuts import COLLECTED
 from engine.run.passes import CPU
 from engine.run.tensor import merge_tensor
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from engine.plan.models import Models
     from engine.plan.plan import OutputTensor
     from engine.run.workers import Workers
-
-ROWS = 2
-"""Dimensions of a tensor that has several rows."""
 
 
 def chosen(name: str) -> torch.device:
@@ -61,19 +60,30 @@ def prove(
 
 
 def samples(tensors: Sequence[OutputTensor]) -> list[OutputTensor]:
-    """Of each kind of tensor that is computed the smallest, rather one with rows: as it is, and in float64.
+    """Of each kind of tensor that is computed the smallest that is not small, or the largest: as it is, and in float64.
 
     The latter shows the last bit, which hardly ever decides how a result is rounded to less.
     """
     found: dict[object, OutputTensor] = {}
-    for tensor in sorted(tensors, key=lambda tensor: (len(tensor.shape) < ROWS, tensor.size)):
+    for tensor in sorted(
+        tensors, key=lambda own: (own.size <= COLLECTED, own.size if own.size > COLLECTED else -own.size)
+    ):
         if tensor.size and tensor.reading not in {"copy", "equal"}:
             found.setdefault((tensor.dtype, _kind(tensor.mixture)), tensor)
     return [one for tensor in found.values() for one in (replace(tensor, dtype="float64"), tensor)]
 
 
 def _kind(mixture: Mixture) -> object:
-    return mixture.method, tuple(_kind(item) if isinstance(item, Mixture) else item.dtype for item in mixture.operands)
+    """Method, types, and parameters by what they do: 0 and 1 may spare what other numbers need."""
+    parameters = [
+        (name, _sort(value)) for own in (mixture.parameters, *mixture.source_parameters) for name, value in own.items()
+    ]
+    operands = [_kind(item) if isinstance(item, Mixture) else item.dtype for item in mixture.operands]
+    return mixture.method, tuple(parameters), tuple(operands)
+
+
+def _sort(value: object) -> object:
+    return "number" if isinstance(value, float) and value not in {0.0, 1.0} else value
 
 
 def _bytes(
@@ -84,5 +94,6 @@ def _bytes(
     def write(begin: int, data: memoryview) -> None:
         made[begin] = bytes(data)
 
-    merge_tensor(tensor, models.checkpoints, workers, scratch, write, device=device)
+    chunk = CHUNK if device == CPU else SPAN  # as in a merge
+    merge_tensor(tensor, models.checkpoints, workers, scratch, write, chunk=chunk, device=device)
     return made

@@ -7,10 +7,12 @@ to round.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
+from engine.methods.arithmetic import largest_size
 from engine.run.places import few_places
 
 if TYPE_CHECKING:
@@ -62,7 +64,11 @@ def estimated(
     return torch.cat(found)
 
 
-def settle(unsettled: Tensor, out: Tensor, exact: Callable[[Tensor], Tensor], chunk: int) -> None:
-    """Compute ``out`` at those places: ``exact`` gives the results there, which are as finite as estimated."""
+def settle(unsettled: Tensor, out: Tensor, exact: Callable[[Tensor], Tensor], chunk: int) -> bool:
+    """Compute ``out`` at those places, where ``exact`` gives the results; False where one of these is not finite."""
     for part in torch.split(unsettled, chunk):
-        out.index_copy_(0, part, exact(part))
+        results = exact(part)
+        if part.numel() and not largest_size(results) < math.inf:
+            return False
+        out.index_copy_(0, part, results)
+    return True

@@ -8,6 +8,7 @@ rounded to, is what both give. So a value whose key is larger is larger, whichev
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 
 
 def keys_of(magnitudes: Tensor) -> np.ndarray[Any, Any]:
-    """Give the keys of magnitudes: of float64 those of float32. Of the others any sign of a zero is cleared."""
+    """Give the keys of magnitudes: of float64 those of float32."""
     if magnitudes.dtype == torch.float64:
-        magnitudes = magnitudes.to(torch.float32)
-    bits = magnitudes.view(INTEGERS[magnitudes.element_size()])
-    return bits.bitwise_and_(torch.iinfo(bits.dtype).max).numpy()
+        magnitudes = magnitudes.to(torch.float32).abs_()  # a zero has no sign
+    return magnitudes.view(INTEGERS[magnitudes.element_size()]).numpy()
 
 
 @dataclass(frozen=True)
@@ -52,34 +52,56 @@ class Bracket:
         return Bracket(key, key, self.dtype)
 
     def _key(self, value: Tensor) -> int:
-        return int(keys_of(value.view(1).to(torch.float32).to(self.dtype, copy=True))[0])
+        return int(keys_of(value.abs().view(1).to(torch.float32).to(self.dtype))[0])
 
 
 @dataclass
 class Found:
-    """Of one span and one bracket: how many values lie above it; indices of those inside, and what these are."""
+    """Of one span and one bracket: how many values lie above it; indices of those inside, and what these are.
 
-    above: int = 0
+    Of too many there are none of these, and no count.
+    """
+
+    above: int | None = 0
+    inside: int = 0
     indices: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
 
+    def give_up(self) -> None:
+        """Keep nothing of it."""
+        self.above = None
+        self.indices.clear()
+        self.values.clear()
 
-def look(measure: Cuts, chunks: Iterable[TensorChunk], brackets: Mapping[int, Bracket]) -> dict[int, Found]:
-    """Look into brackets, of some of the measure's magnitudes, by their number."""
+
+def look(
+    measure: Cuts, chunks: Iterable[TensorChunk], brackets: Mapping[int, Bracket], most: float = math.inf
+) -> dict[int, Found]:
+    """Look into brackets, of some of the measure's magnitudes, by their number; each may hold ``most`` values."""
     found, chunk = {number: Found() for number in brackets}, None
     for chunk in chunks:
-        for (number, own), magnitudes in zip(found.items(), measure.magnitudes(chunk, list(found)), strict=True):
-            inside = _inside(keys_of(magnitudes), brackets[number], own)
-            if chunk.exact is None:
-                own.values.append(magnitudes.index_select(0, inside))
-            own.indices.append(inside.add_(chunk.start))
+        left = [number for number, own in found.items() if own.above is not None]
+        if not left:
+            break
+        for number, magnitudes in zip(left, measure.magnitudes(chunk, left), strict=True):
+            _look_at(magnitudes, brackets[number], found[number], chunk, most)
     if chunk is not None and chunk.exact is not None:
         for number, own in found.items():
-            own.values += measure.magnitudes(chunk.exact(torch.cat(own.indices)), [number])
+            if own.indices:
+                own.values += measure.magnitudes(chunk.exact(torch.cat(own.indices)), [number])
     return found
 
 
-def _inside(keys: np.ndarray[Any, Any], bracket: Bracket, found: Found) -> Tensor:
+def _look_at(magnitudes: Tensor, bracket: Bracket, found: Found, chunk: TensorChunk, most: float) -> None:
     """Count what lies above, and find what lies inside. What is no number lies above all: it is refused elsewhere."""
+    keys = keys_of(magnitudes)
+    within = (keys >= bracket.low) & (keys <= bracket.high)
+    found.inside += int(np.count_nonzero(within))
+    if found.inside > most or found.above is None:
+        found.give_up()
+        return
     found.above += int(np.count_nonzero(keys > bracket.high))
-    return torch.from_numpy(np.flatnonzero((keys >= bracket.low) & (keys <= bracket.high)))
+    inside = torch.from_numpy(np.flatnonzero(within))
+    if chunk.exact is None:
+        found.values.append(magnitudes.index_select(0, inside))
+    found.indices.append(inside.add_(chunk.start))

@@ -121,9 +121,7 @@ class Mixer:
             return rounded(self._blend(self._formed(span.start, values, places)), dtype)
 
         unsettled = estimated(self._blend, stored, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
-        if unsettled is not None:
-            settle(unsettled, out, exact, self._passes.chunk)
-        return unsettled is not None
+        return unsettled is not None and settle(unsettled, out, exact, self._passes.chunk)
 
     def _chunks(self, span: Span, *, single: bool = False) -> Iterator[TensorChunk]:
         make, length = (self._looked, SINGLES * self._passes.chunk) if single else (self._chunk, self._passes.chunk)

@@ -30,8 +30,10 @@ def stream_key(seed: int, stage: str, tensor: str, source: int) -> bytes:
 
 @lru_cache(maxsize=4)
 def _counter(count: int) -> Words:
-    """Give 0, 1, 2 …, never to be changed: to count takes longer than to add."""
-    return np.arange(count, dtype=np.uint32)
+    """Give 0, 1, 2 …: to count takes longer than to add."""
+    counter = np.arange(count, dtype=np.uint32)
+    counter.flags.writeable = False
+    return counter
 
 
 def words(key: bytes, start: int, places: int | Tensor) -> Words:

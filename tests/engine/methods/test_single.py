@@ -17,7 +17,7 @@ from engine.run.chunks import TensorChunk
 SMALL = st.floats(-4.0, 4.0, width=16)
 TINY = st.sampled_from([0.0, -0.0, 2.0**-133, -(2.0**-133), 3 * 2.0**-133, 2.0**-126, 1.0, -1.0, 0.25])
 """Small numbers of bfloat16, and some others."""
-WEIGHTS = st.floats(2.0**-10, 8.0)
+WEIGHTS = st.floats(2.0**-10, 8.0) | st.sampled_from([0.5, 1.0])
 
 
 def stored(base: list[float], models: list[list[float]]) -> Stored:
@@ -149,11 +149,12 @@ def test_a_sum_that_cancels_is_in_doubt_and_zeros_are_not():
 
 def blend(name, weights, cut=None, **parameters):
     method = METHODS[name]
-    sources = tuple(method.source_parameters(weight=weight, density=0.5) for weight in weights)
+    more = {"gamma": 0.25} if name.startswith("breadcrumbs") else {}  # two cuts, of which the first one tells
+    sources = tuple(method.source_parameters(weight=weight, density=0.5, **more) for weight in weights)
     steps = method.steps(Mix((8,), sources, method.parameters(**parameters), has_base=True))
     try:
         next(steps)
-        steps.send([cut] * len(weights))
+        steps.send([cut] * len(weights) if name == "ties" else [SINGLE, cut])
     except StopIteration as stop:
         return stop.value
     raise AssertionError("it has one measure at most")
@@ -170,10 +171,14 @@ SINGLE, OTHER = Cut(1.0, 3, single=True), Cut(1.0, 3)
         ("ties", [0.5, -0.3], SINGLE, {}, False),
         ("ties", [0.5, 1.0 / WITHIN], SINGLE, {}, False),
         ("ties", [0.5, 0.3], SINGLE, {"lambda": WITHIN}, False),
+        ("ties", [0.5, 0.3], SINGLE, {"lambda": -1.0 / WITHIN}, False),
+        ("ties", [0.5, 0.3], SINGLE, {"lambda": 0.0}, True),
+        ("dare_linear", [0.5, 1e-44], None, {}, False),
+        ("dare_linear", [0.5, 0.0], None, {}, True),
         ("dare_ties", [0.5, 0.3], None, {}, True),
         ("dare_linear", [0.5, -0.3], None, {}, True),
         ("dare_linear", [0.5, WITHIN], None, {}, False),
-        ("dare_linear", [0.5, WITHIN], None, {"normalize": True}, True),
+        ("dare_linear", [2 * WITHIN, WITHIN], None, {"normalize": True}, True),
         ("della", [0.5, 0.3], None, {}, False),  # the ranks of float32 may be others
         ("breadcrumbs", [0.5, -0.3], SINGLE, {}, True),
         ("breadcrumbs", [0.5, -0.3], OTHER, {}, False),

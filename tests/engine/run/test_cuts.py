@@ -192,6 +192,24 @@ def test_as_few_bits_find_the_same_cuts(name, monkeypatch):
             assert torch.equal(single.kept(model.float() - base.float(), last) != 0, single.kept(values, last) != 0)
 
 
+@pytest.mark.parametrize(("size", "single"), [(1.0, True), (2.0**120, False)])
+def test_float32_cannot_tell_what_it_does_not_hold(size, single, monkeypatch):
+    """Differences beyond its largest number, as those of two large numbers of bfloat16 may be."""
+    monkeypatch.setattr(module, "COLLECTED", 1)
+    base = -(torch.arange(1, 9_001) * size * 2.0**-8).to(torch.bfloat16)
+    sweep, _ = sweep_over_stored(base, -base)
+    (cut,) = find_cuts(Cuts(lambda chunk, _: (chunk.models[0].abs(),), (10,), plain=True), sweep, 9_000, 2)
+    assert cut.single is single
+
+
+def test_elements_up_to_an_index():
+    values = (torch.zeros(5, dtype=torch.float64),)
+    run = TensorChunk(100, values, None, ())
+    assert [run.upto(index) for index in (0, 99, 100, 102, 104, 105, 1000)] == [0, 0, 1, 3, 5, 5, 5]
+    scattered = TensorChunk(100, values, None, (), places=torch.tensor([0, 3, 4, 9, 20]))
+    assert [scattered.upto(index) for index in (99, 100, 102, 103, 104, 109, 119, 120)] == [0, 1, 1, 2, 3, 4, 4, 5]
+
+
 def test_float32_tells_a_cut_that_nothing_else_rounds_to(monkeypatch):
     monkeypatch.setattr(module, "COLLECTED", 1)
     # 1 - 2⁻³⁰ and 1 - 2⁻³¹ are both 1 in float32, and so one cannot be told from the other.

@@ -25,13 +25,13 @@ def test_keys_are_in_the_order_of_magnitudes(dtype):
     keys = [key(value, dtype) for value in values]
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
-    assert key(-0.0, dtype) == 0
 
 
 def test_keys_by_hand():
     assert (key(1.0, torch.bfloat16), key(1.0, torch.float32)) == (ONE, ONE << 16)
     assert key(1 + 2.0**-24 + 2.0**-40, torch.float64) == (ONE << 16) + 1  # as float32 rounds it
     assert key(2.0**-149, torch.float32) == 1
+    assert key(-0.0, torch.float64) == 0
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,11 @@ def test_looks_into_brackets_of_some_magnitudes(dtype, one):
         return [(chunk.models[0] * 0.0, chunk.models[0].abs())[number] for number in which]
 
     measure = Cuts(magnitudes, (1, 1), plain=True)
-    found = look(measure, chunks(dtype), {1: Bracket(one, one, torch.float32 if dtype == torch.float64 else dtype)})
+    bracket = Bracket(one, one, torch.float32 if dtype == torch.float64 else dtype)
+    found = look(measure, chunks(dtype), {1: bracket}, 3)
     assert list(found) == [1]
     assert found[1].above == 4  # with what is no number
     assert torch.cat(found[1].indices).tolist() == [101, 104, 106]
     assert torch.cat(found[1].values).tolist() == [1.0, 1.0, 1 + 2.0**-40]
+    given_up = look(measure, chunks(dtype), {1: bracket}, 2)[1]
+    assert (given_up.above, given_up.indices, given_up.values) == (None, [], [])
