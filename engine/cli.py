@@ -138,14 +138,18 @@ def _options(
     copy_tokenizer: bool,
     repo: str | None = None,
     private: bool | None = None,
+    device: str = "cpu",
 ) -> Options:
     if repo is not None and not is_repo(repo):
         raise MergesmithError(f"--repo {repo}: no repo on the Hub; expected NAMESPACE/NAME")
+    if device not in {"cpu", "cuda", "auto"}:
+        raise MergesmithError(f"--device {device}: expected cpu, cuda or auto")
     return Options(
         max_shard_size=parse_size(max_shard_size, "--max-shard-size"),
         memory=parse_size(memory, "--memory"),
         disk=None if disk is None else parse_size(disk, "--disk"),
         threads=threads,
+        device=device,
         allow_crimes=allow_crimes,
         copy_tokenizer=copy_tokenizer,
         repo=repo,
@@ -222,9 +226,7 @@ def merge(
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
     from engine.events import Said  # noqa: PLC0415
 
-    options = replace(
-        _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer), device=_device(device)
-    )
+    options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, device=device)
     if out_shard_size is not None:
         options = replace(options, max_shard_size=parse_kmb(out_shard_size, "--out-shard-size"))
     with _reporting(events, quiet=quiet) as report:
@@ -268,10 +270,7 @@ def publish(
     """
     from engine import commands  # noqa: PLC0415 - keeps `--help` quick
 
-    options = replace(
-        _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private),
-        device=_device(device),
-    )
+    options = _options(max_shard_size, memory, disk, threads, allow_crimes, copy_tokenizer, repo, private, device)
     with _reporting(events, quiet=quiet) as report:
         commands.publish(
             recipe,
@@ -363,12 +362,6 @@ def devhub(
         raise MergesmithError(
             f"--port {port}: another program listens there; choose another, or leave it out"
         ) from None
-
-
-def _device(name: str) -> str:
-    if name not in {"cpu", "cuda", "auto"}:
-        raise MergesmithError(f"--device {name}: expected cpu, cuda or auto")
-    return name
 
 
 def _reporting(events: str | None, *, quiet: bool) -> Any:  # noqa: ANN401 - a context manager of rich's kind

@@ -95,13 +95,12 @@ def look(
 def _look_at(magnitudes: Tensor, bracket: Bracket, found: Found, chunk: TensorChunk, most: float) -> None:
     """Count what lies above, and find what lies inside. What is no number lies above all: it is refused elsewhere."""
     keys = keys_of(magnitudes)
-    within = (keys >= bracket.low) & (keys <= bracket.high)
-    found.inside += int(np.count_nonzero(within))
+    inside = torch.from_numpy(np.flatnonzero((keys >= bracket.low) & (keys <= bracket.high)))
+    found.inside += inside.numel()
     if found.inside > most or found.above is None:
         found.give_up()
         return
     found.above += int(np.count_nonzero(keys > bracket.high))
-    inside = torch.from_numpy(np.flatnonzero(within))
     if chunk.exact is None:
         found.values.append(magnitudes.index_select(0, inside))
     found.indices.append(inside.add_(chunk.start))

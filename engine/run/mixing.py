@@ -117,7 +117,7 @@ class Mixer:
             return Stored(some, lambda: self._single(span.start + part.start, some, torch.float32))
 
         def exact(places: Tensor) -> Tensor:
-            values = [operand.index_select(0, places).double() for operand in operands]
+            values = [_taken(operand, places) for operand in operands]
             return rounded(self._blend(self._formed(span.start, values, places)), dtype)
 
         unsettled = estimated(self._blend, stored, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
