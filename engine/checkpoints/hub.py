@@ -11,6 +11,7 @@ from engine.checkpoints.header import PREFIX, TensorInfo, header_length, parse_h
 from engine.checkpoints.side_files import is_pinned
 from engine.errors import ModelError
 from engine.hub_errors import not_cached
+from engine.interrupts import deferred, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -46,9 +47,10 @@ class HubCheckpoint:
         _stop_where_absent(model, weights)
         self.config: Mapping[str, Any] = self._json("config.json")
         small = [files[name].size for name in ("config.json", INDEX) if name in files]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            sizes = ((name, files[name].size, first) for name, first in _first_reads(weights, index).items())
-            read = list(pool.map(lambda file: self._header(*file), sizes))
+        firsts = _first_reads(weights, index).items()
+        with deferred(), ThreadPoolExecutor(CONNECTIONS) as pool:
+            reading = [pool.submit(self._header, name, files[name].size, first) for name, first in firsts]
+            read = results_of(reading)
         self.header_bytes = sum(small) + sum(nbytes for _, nbytes in read)
         self.tensors: Mapping[str, TensorInfo] = join_headers([header for header, _ in read], ref, index)
         self.pin = Pin(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.errors import HubError, MergeError
 from engine.events import Published, Said, ShardUploaded
 from engine.hub_errors import BranchMissing
+from engine.interrupts import deferred, result_of
 from engine.publish.committing import MAIN, Change, land
 from engine.publish.stage import Stage, pull_request_title
 from engine.publish.staging import JOURNAL, LOCK, Journal, staged_files, staging_name
@@ -83,11 +84,14 @@ class HubSink:
     def _send(self, stage: Stage, path: Path, finished: FinishedShard) -> Stage:
         with ThreadPoolExecutor(1, "hash-sent") as beside:
             # Hashed once more while it is sent: what the disk gives back may not be what was written.
-            content = beside.submit(sha256_of, path)
+            with deferred():
+                content = beside.submit(sha256_of, path)
             try:
                 upload = self._hub.upload(self._target.repo, path, finished.file, stage.ref, sha256=finished.sha256)
             finally:
-                if content.result() != finished.sha256:
+                with deferred():
+                    sent = result_of(content)
+                if sent != finished.sha256:
                     raise MergeError(f"{path} changed between writing and uploading; check the disk, then run again")
         journal = replace(stage.journal, shards={**stage.journal.shards, finished.file: finished})
         return self._note(stage, journal, f"Stage {finished.file}", upload)

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.hub import CONNECTIONS
+from engine.interrupts import result_of
 from engine.plan.cost import FETCHED
 from engine.run.inputs import PIECE, held
 
@@ -114,7 +115,7 @@ class _Fetch:
     def arrived(self) -> dict[Input, Stored]:
         """Wait until all is there."""
         for piece in self.pieces:
-            piece.result()
+            result_of(piece)
         return {
             item: held(item, buffer[info.begin - stretch.first.begin : info.end - stretch.first.begin])
             for stretch, buffer in self._buffers

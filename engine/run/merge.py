@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from engine.events import Said, ShardDone, ShardKept, Started, TensorDone
+from engine.interrupts import deferred, heed
 from engine.plan.cost import CHUNK, SPAN
 from engine.plan.plan import Options
 from engine.run.ahead import batches_of, reading_ahead, rooms_for
@@ -76,7 +77,8 @@ def run(
     done = []
     with one_torch_thread(), reading(models), Workers(threads) as workers, disk_errors(sink.work):
         if device != CPU:
-            prove(plan.tensors, models, workers, sink.work, device)
+            with deferred():
+                prove(plan.tensors, models, workers, sink.work, device)
             report(Said(f"{device_name(device)} computes; of each kind of tensor it gave the processor's very bytes"))
         for shard in plan.shards:
             kept = sink.finished(shard)
@@ -87,7 +89,8 @@ def run(
             path = sink.work / f"{shard.file}.partial"
             apart = threads if POSSIBLE and shard.size >= parted and device == CPU else 1
             making = _Making(plan, models, workers, path.parent, memory // 4, chunk if device == CPU else SPAN, device)
-            finished = _shard(making, shard, path, report, apart)
+            with deferred():
+                finished = _shard(making, shard, path, report, apart)
             report(ShardDone(shard.file, shard.size, finished.sha256))
             sink.accept(path, finished)
             done.append(finished)
@@ -135,6 +138,7 @@ def _shard(making: _Making, shard: Shard, path: Path, report: Report, apart: int
         ):
             sharing = Sharing(crew, making.workers, making.models.checkpoints)
             for tensor, given in ahead:
+                heed()
                 number = numbers[tensor.name]
                 write = partial(writer.write, number, tensor)
                 with sharing.of(tensor, given) as who:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import MergeError
+from engine.interrupts import LOOK, heed
 from engine.run.system import end_with
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Processes:
             return
         for begin in range(0, len(items), ROUND * self.count):
             some = items[begin : begin + ROUND * self.count]
-            shares = self._told([function(item) for item in self._share(some)])
+            shares = self._told(list(map(function, self._share(some))))
             yield from (shares[(place + 1) % self.count][place // self.count] for place in range(len(some)))
 
     def run(self, function: Callable[[S], object], items: Sequence[S]) -> None:
@@ -122,9 +123,11 @@ class Processes:
         elif self._leader is None and number > 0:
             _receive(*self._mates[number - 1])
 
-    def _share(self, items: Sequence[S]) -> Sequence[S]:
+    def _share(self, items: Sequence[S]) -> Iterator[S]:
         """What this process does of it: dealt from number 1 on, since the leader also reads ahead and hashes."""
-        return items[(self.number - 1) % self.count :: self.count]
+        for item in items[(self.number - 1) % self.count :: self.count]:
+            heed()
+            yield item
 
     def _told(self, own: list[T]) -> list[list[T]]:
         """Tell the others, and give what all of them told, by their number."""
@@ -155,6 +158,8 @@ def _leave(leader: Connection, error: BaseException | None) -> NoReturn:
 
 
 def _receive(child: int, pipe: Connection) -> Any:  # noqa: ANN401 - whatever was told
+    while not pipe.poll(LOOK):
+        heed()
     try:
         told = _received(pipe.recv_bytes())
     except EOFError:

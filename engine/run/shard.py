@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.checkpoints.dtypes import SIZES
 from engine.errors import MergeError
+from engine.interrupts import result_of
 from engine.run.files import read_at, reserve, write_at
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ShardWriter:
 
     def finish(self) -> FinishedShard:
         """Give its hashes, once all is hashed: whoever finds the file again compares them, so it need not be synced."""
-        digests = {name: task.result() for name, task in self._digests}
+        digests = {name: result_of(task) for name, task in self._digests}
         self.close()
         return FinishedShard(self._shard.file, self._shard.size, self._whole.hexdigest(), digests)
 

@@ -10,6 +10,8 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
+from engine.interrupts import heed, result_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
@@ -54,7 +56,9 @@ class Workers:
         alone is done in the caller's thread: most tensors are small, and handing over costs more than they do.
         """
         if self._alone or len(items) == 1:
-            yield from map(function, items)
+            for item in items:
+                heed()
+                yield function(item)
             return
         running: deque[Future[T]] = deque()
         try:
@@ -80,6 +84,6 @@ class Workers:
 
 def _first(running: deque[Future[T]]) -> T:
     # It leaves the queue only once it is done, so that an interruption here still waits for it.
-    result = running[0].result()
+    result = result_of(running[0])
     running.popleft()
     return result

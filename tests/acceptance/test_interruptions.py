@@ -23,6 +23,22 @@ from engine.plan.plan import Options
 INDEX = "model.safetensors.index.json"
 MERGE = "from engine.cli import main; main()"
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); " + MERGE
+AT_THE_WORST_MOMENT = """
+import os, signal, threading
+MAIN, WHEN = threading.get_ident(), {0}
+entered = 0
+enter = threading.Condition.__enter__
+
+def interrupted_there(condition):
+    global entered
+    result = enter(condition)
+    entered += threading.get_ident() == MAIN
+    if entered == WHEN and threading.get_ident() == MAIN:
+        os.kill(os.getpid(), signal.{1})
+    return result
+
+threading.Condition.__enter__ = interrupted_there
+"""
 OPTIONS = Options(max_shard_size=folders.SHARD, endpoint=os.environ["HF_ENDPOINT"])
 
 
@@ -169,7 +185,15 @@ def stopped(out: Path, signal_number: int, events: int, delay: float) -> tuple[i
         process.stdout.readline()
     time.sleep(delay)
     process.send_signal(signal_number)
-    _, said = process.communicate(timeout=60)
+    return ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for a process, not for ever; returns the exit status and what was said."""
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return process.returncode, said
 
 
@@ -196,6 +220,21 @@ def test_interrupted(number, tmp_path, expected):
     finished = kept_in(out)
     assert finished > 0
     assert len(resumed(out)) == finished
+    assert folders.contents(out) == expected
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("when", [1, 20, 41, 60, 83, 105, 200])
+def test_interrupted_where_a_lock_was_just_taken(name, when, tmp_path, expected):
+    """Python would raise there, before it knows that it has the lock; the threads that need it would never end."""
+    out = tmp_path / "out"
+    status, said = ended(start(out, script=AT_THE_WORST_MOMENT.format(when, name) + MERGE))
+    assert (status, said) == (
+        130,
+        "mergesmith: interrupted; what is finished is kept, and the same command goes on from there\n",
+    )
+    assert [path.name for path in out.iterdir()] == [".mergesmith"]
+    resumed(out)
     assert folders.contents(out) == expected
 
 
