@@ -36,12 +36,12 @@ def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool, create_pr: b
     """Look at the target, before anything is computed.
 
     ``MergeError`` where files there are not ours to replace, unless ``force``; ``HubError`` where the token may not
-    write there, unless all that is wanted is a pull request.
+    write there, unless all that is wanted is a pull request, or may not make a repo that is not there yet.
     """
     try:
         model = hub.model(repo, None)
     except ModelMissing:
-        hub.whoami()  # without an account nothing can be created: said now, not after the first shard
+        _check_creatable(hub, repo)  # said now, not after the first shard
         return Target(repo, None, (), published=False)
     where = f"{hub.endpoint}/{repo}"
     record = _recorded(hub, model, force=force)
@@ -60,6 +60,16 @@ def inspect_target(hub: Hub, repo: str, plan: Plan, *, force: bool, create_pr: b
     new = file_names(plan)
     leaving = replaced(present, recorded, new, where=where, force=force)
     return Target(repo, model, tuple(name for name in leaving if name not in new), published=False, writable=writable)
+
+
+def _check_creatable(hub: Hub, repo: str) -> None:
+    """Stop where the token's account may make no repo of that name; a namespace's letters may be of either case."""
+    namespace, names = repo.split("/", maxsplit=1)[0], hub.namespaces()
+    if namespace.casefold() not in {name.casefold() for name in names}:
+        raise HubError(
+            f"{hub.endpoint}/{repo} is not there, or not for this token to see, and its account, {names[0]}, may make "
+            f"no repo in {namespace}; use a token that may, or name another target with --repo"
+        )
 
 
 def carries(hub: Hub, model: HubModel, plan: Plan) -> bool:

@@ -145,15 +145,15 @@ Nothing here has to be taken on trust: the recipe and the commits above decide e
 Whoever wants to do that needs the same local folders.
 
 ```sh
-hf download me/my-merge mergekit_config.yml merge.lock.json --local-dir .
-mergesmith merge mergekit_config.yml out
+mergesmith verify me/my-merge             # every file is what its record says
+mergesmith verify me/my-merge --sample 5  # five tensors, made again from the parents: the same bytes?
+mergesmith verify me/my-merge --rebuild   # the whole model
 ```
 
-`mergesmith plan` shows the weights digest before a weight is read. The same digest means the same weights; another one means that a parent has moved on since. Of this model it is
+`merge.lock.json` has the parents' commits and files, and `merge.record.json` the hash of every file and tensor of this model.
+`mergesmith plan` shows a recipe's weights digest before a weight is read: the same digest means the same weights. Of this model it is
 
     5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f
-
-`merge.lock.json` has the parents' commits and files, and `merge.record.json` the hash of every file and tensor of this model.
 
 ## Licence
 
@@ -244,7 +244,7 @@ def test_a_parents_licence_is_linked() -> None:
 def test_a_folder_that_is_not_published() -> None:
     card = render(changed(repo=None))
     assert 'model_id = "out"\n' in section(card, "Use")
-    assert "hf download" not in card
+    assert "\nmergesmith verify out --rebuild   # the whole model\n" in section(card, "Check")
     assert "also in mergekit_config.yml:" in card
 
 

@@ -238,11 +238,6 @@ def test_a_public_repo_is_never_made_private(server):
     assert server.store.repo(TARGET).private is False
 
 
-def test_a_namespace_of_others(server):
-    with pytest.raises(HubError, match=r"^not allowed \(403\) while creating alice/merged at "):
-        send(server, user="bob")
-
-
 def test_local_models_are_not_published(server):
     with pytest.raises(RecipeError) as caught:
         send(server, local=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from targets import TARGET, expected, held, history, plan_of, seed, send, writes
+from targets import TARGET, expected, held, history, hub_of, plan_of, seed, send, writes
 
 from engine.errors import HubError, MergeError
 from engine.events import Said
 from engine.hub_client import Hub
-from engine.publish.target import inspect_target
+from engine.publish.target import Target, inspect_target
 
 
 def test_the_same_plan_again_does_nothing(server):
@@ -84,6 +84,28 @@ def test_who_may_not_write_learns_it_before_any_weight_is_read(server):
         "--repo, or propose the model with --create-pr"
     )
     assert server.log[-1].route == "auth-check-write"
+
+
+@pytest.mark.parametrize("role", [None, "read"])
+def test_who_may_make_no_repo_there_learns_it_before_any_weight_is_read(server, role):
+    if role:
+        server.store.add_org("acme", {"bob": role})
+    server.clear_log()
+    with pytest.raises(HubError) as caught:
+        send(server, user="bob", repo="acme/made")
+    assert str(caught.value) == (
+        f"{server.endpoint}/acme/made is not there, or not for this token to see, and its account, bob, may make no "
+        "repo in acme; use a token that may, or name another target with --repo"
+    )
+    assert server.log[-1].route == "whoami"
+    assert writes(server) == []
+
+
+def test_an_organisation_that_may_be_written_whatever_its_letters(server):
+    server.store.add_org("acme", {"bob": "contributor"})
+    hub = hub_of(server, "bob")
+    for repo in ("acme/made", "ACME/made", "bob/made", "Bob/made"):
+        assert inspect_target(hub, repo, plan_of(server), force=False) == Target(repo, None, (), published=False)
 
 
 def test_nobody_learns_that_a_token_is_needed(server):

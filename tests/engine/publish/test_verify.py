@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ FILES = 7 + SHARDS  # config, two tokenizer files, recipe, lock, card, index; an
 """Files of the record."""
 TENSORS = 39
 """Four layers of nine, and three outside them."""
+LAST_WORDS = ["pass --sample N or --rebuild", "have the same bytes", "have the same bytes"]
+"""Of verifying alone, with a sample, and in whole."""
 
 
 @pytest.fixture
@@ -277,6 +280,30 @@ def test_a_folder_here_is_never_taken_for_a_parent_on_the_hub(published):
             path.unlink()  # the embedded Hub may have the same file
             path.write_bytes(b"not weights at all")
     assert f"all {TENSORS} tensors" in published.verify(rebuild=True)
+
+
+def card_commands(card: str) -> list[list[str]]:
+    """What a card tells whoever doubts it to run."""
+    block = card.split("## Check")[1].split("```sh\n")[1].split("```", maxsplit=1)[0]
+    return [shlex.split(line, comments=True) for line in block.splitlines()]
+
+
+def test_the_commands_of_the_card_of_a_folder(out, capsys):
+    asked = card_commands((out / "README.md").read_text())
+    assert [command[:3] for command in asked] == [["mergesmith", "verify", "out"]] * 3
+    for command in asked:
+        assert cli.run(command[1:]) == 0
+    assert [line.rpartition(", ")[2] for line in capsys.readouterr().out.splitlines()] == LAST_WORDS
+
+
+def test_the_commands_of_the_card_on_the_hub(published, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "open_hub", published.open_hub)
+    card = published.open_hub().read_file("alice/merged", published.commit, "README.md").decode()
+    asked = card_commands(card)
+    assert [command[:3] for command in asked] == [["mergesmith", "verify", "alice/merged"]] * 3
+    for command in asked:
+        assert cli.run(command[1:]) == 0
+    assert [line.rpartition(", ")[2] for line in capsys.readouterr().out.splitlines()] == LAST_WORDS
 
 
 def test_the_command_line(out, capsys):
