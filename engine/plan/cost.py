@@ -18,10 +18,12 @@ ROWS = 2**20
 """The same where rows stay together, at least one row."""
 CHUNK = 2**16
 """Elements that one arithmetic operation works on: float64 of it stays in a core's cache."""
+SINGLES = 4
+"""Chunks that are computed together in two or four bytes: what lies between two operations takes as long as they do."""
 INTERPRETER = 300 * MiB
 """Resident memory of Python with torch loaded, before any tensor (measured on Linux, and rounded up)."""
 TEMPORARIES = 12
-"""Float64 chunks that a method may have at once, beside its inputs."""
+"""Float64 chunks that a method may have at once, beside its operands."""
 
 BRACKETS = 32 * MiB
 """Most that each process keeps of a tensor while the cut of a selection by size is looked for."""
@@ -69,8 +71,9 @@ def _memory(tensor: OutputTensor, options: Options, ahead: int) -> int:
     brackets = min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
     elements, run = max(tensor.size, 1), tensor.mixture.run
     span = min(SPAN if run == 1 else rows_span(run), elements) * (tensor.bytes_in + tensor.nbytes) // elements
-    chunks = 8 * min(max(CHUNK, run), elements) * (_operands(tensor.mixture) + TEMPORARIES)
-    return held + options.threads * (brackets + span + chunks)
+    chunk = 8 * min(max(CHUNK, run), elements)
+    operand = max(chunk, 4 * min(SINGLES * CHUNK, elements))
+    return held + options.threads * (brackets + span + operand * _operands(tensor.mixture) + chunk * TEMPORARIES)
 
 
 def _most_sweeps(mixture: Mixture) -> int:

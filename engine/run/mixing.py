@@ -15,6 +15,7 @@ from engine.errors import TensorError
 from engine.methods import METHODS
 from engine.methods.arithmetic import row_totals
 from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Stored, Sums
+from engine.plan.cost import SINGLES
 from engine.plan.plan import Input, Mixture
 from engine.run.chunks import Lazy, TensorChunk
 from engine.run.cuts import find_cuts
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from engine.run.passes import Passes, Span
 
 T = TypeVar("T")
-ESTIMATED = 4
-"""Chunks that are estimated at once: there, what lies between two operations takes as long as they do."""
-SINGLES = 4
-"""Chunks of numbers of two or four bytes that are looked at together."""
 
 
 class Mixer:
@@ -120,7 +117,7 @@ class Mixer:
             values = [_taken(operand, places) for operand in operands]
             return rounded(self._blend(self._formed(span.start, values, places)), dtype)
 
-        unsettled = estimated(self._blend, stored, out, ESTIMATED * self._passes.chunk, LARGEST[dtype])
+        unsettled = estimated(self._blend, stored, out, SINGLES * self._passes.chunk, LARGEST[dtype])
         return unsettled is not None and settle(unsettled, out, exact, self._passes.chunk)
 
     def _chunks(self, span: Span, *, single: bool = False) -> Iterator[TensorChunk]:

@@ -143,6 +143,16 @@ def test_peaks_are_the_largest_tensors_and_shards():
     assert cost.peak_memory_bytes == INTERPRETER + max(held, spooled)
 
 
+@pytest.mark.parametrize(
+    ("size", "operand"), [(2**16, 8 * 2**16), (2**17, 8 * 2**16), (2**17 + 1, 4 * (2**17 + 1)), (2**19, 4 * 2**18)]
+)
+def test_what_a_tensor_of_several_chunks_needs(size, operand):
+    """An operand's chunk is of float64, or of four times as many numbers in float32."""
+    cost = cost_of([tensor("again", 1, inputs=50, size=size)], [], Options(threads=2), 0, ())
+    span = 51 * 2 * size
+    assert cost.peak_memory_bytes == INTERPRETER + 2 * (span + 50 * operand + 12 * 8 * 2**16)
+
+
 def test_what_is_read_ahead_is_within_the_budget():
     tensors = [tensor("hold", 1), tensor("copy", 0, inputs=1), tensor("equal", 0), tensor("spool", 1, inputs=3)]
     spooled = 3 * (6000 + 2000 + 8 * 1000 * 15)
