@@ -159,8 +159,7 @@ def merge(
     """Build a recipe's model into the folder ``out``; goes on where an earlier run of the same plan stopped."""
     planned = plan_locked(path, open_hub, options)
     _say_findings(planned.plan, report)
-    # Torch is loaded only now: a recipe that is refused needs none.
-    with held():
+    with held():  # a recipe that is refused needs none of these
         from engine.publish.assemble import assemble  # noqa: PLC0415
         from engine.publish.folder import FolderSink  # noqa: PLC0415
         from engine.run.device import chosen  # noqa: PLC0415

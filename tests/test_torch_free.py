@@ -12,6 +12,7 @@ from pathlib import Path
 
 import families
 import pytest
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[1]
 LOCAL = sorted((ROOT / "examples" / "local").glob("*.yaml"))
@@ -47,6 +48,16 @@ for recipe in sys.argv[1:]:
 assert not any(name.split(".")[0] == "torch" for name in sys.modules)
 """
 
+COPYING = (
+    BLOCKED.split("from engine import cli", maxsplit=1)[0]
+    + """
+from engine import cli
+
+for arguments in (["merge", "stack.yaml", "out"], ["verify", "out", "--rebuild"], ["verify", "out", "--sample", "9"]):
+    assert cli.run([*arguments, "--quiet"]) == 0, arguments
+"""
+)
+
 LOOK = """
 import json, sys
 from engine import cli
@@ -56,10 +67,12 @@ print(json.dumps([status, sorted(heavy & {name.split(".")[0] for name in sys.mod
 """
 
 
-def run(script: str, arguments, endpoint: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, arguments, endpoint: str = "http://127.0.0.1:9", home: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"HF_ENDPOINT": endpoint, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-c", script, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
 
 
 def copies(recipes, folder: Path) -> list[Path]:
@@ -117,3 +130,26 @@ def test_plan_loads_nothing_heavy(form):
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["methods"], ["methods", "ties"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     assert json.loads(run(LOOK, arguments).stderr) == [0, []]
+
+
+@pytest.mark.parametrize("parted", ["64 * 1024 * 1024", "0"])
+def test_what_only_copies_needs_no_torch(tmp_path, parted):
+    """By threads, and by processes: a model of layers 0 to 1 and 1 to 2, each tensor with a parent's bytes."""
+    shape = families.Shape(layers=3)
+    tensors = families.random_tensors(shape, 1)
+    families.write_model(tmp_path / "one", tensors, families.config_of(shape))
+    (tmp_path / "stack.yaml").write_text(
+        "merge_method: passthrough\nslices:\n"
+        "  - sources: [{model: ./one, layer_range: [0, 2]}]\n  - sources: [{model: ./one, layer_range: [1, 3]}]\n"
+    )
+    script = f"import engine.run.sharing\nengine.run.sharing.PARTED = {parted}\n{COPYING}"
+    done = run(script, [], home=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = load_file(tmp_path / "out" / "model.safetensors")
+    came_from = {0: 0, 1: 1, 2: 1, 3: 2}
+    expected = {name: tensor for name, tensor in tensors.items() if ".layers." not in name}
+    for layer, source in came_from.items():
+        own = [name for name in tensors if f".layers.{source}." in name]
+        expected |= {name.replace(f".layers.{source}.", f".layers.{layer}."): tensors[name] for name in own}
+    assert made.keys() == expected.keys()
+    assert all(made[name].equal(expected[name]) for name in expected)

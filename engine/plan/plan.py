@@ -23,6 +23,8 @@ Reading = Literal["copy", "equal", "stream", "hold", "spool", "again"]
 once in passing; held in memory, or spooled to a scratch file, for several passes; or read again for each pass."""
 
 MiB = 1024 * 1024
+CPU = "cpu"
+"""The device that computes unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Options:
     memory: int = 256 * MiB
     disk: int | None = None
     threads: int = 2
-    device: str = "cpu"
+    device: str = CPU
     local: bool = True
     allow_crimes: bool = False
     copy_tokenizer: bool = True
@@ -153,6 +155,11 @@ class OutputTensor:
     def bytes_in(self) -> int:
         """Bytes of all inputs, each counted once."""
         return self.mixture.bytes_in
+
+    @property
+    def copied(self) -> bool:
+        """Whether its bytes are a model's own, and nothing is computed."""
+        return self.reading in {"copy", "equal"}
 
     @property
     def bytes_read(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 import torch
 
-from engine.run.passes import CPU
+from engine.plan.plan import CPU
 from engine.run.streams import bernoulli
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class TensorChunk:
         exact: Callable[[Tensor], TensorChunk] | None = None,
         places: Tensor | None = None,
         size: int | None = None,
-        device: torch.device = CPU,
+        device: str = CPU,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         self.start = start

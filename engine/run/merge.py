@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import torch
-
 from engine.events import Said, ShardDone, ShardKept, Started, TensorDone
-from engine.interrupts import deferred, heed
+from engine.interrupts import deferred, heed, held
 from engine.plan.cost import CHUNK, SPAN
-from engine.plan.plan import Options
+from engine.plan.plan import CPU, Options
 from engine.run.ahead import batches_of, reading_ahead, rooms_for
-from engine.run.device import device_name, prove
 from engine.run.files import disk_errors
-from engine.run.passes import CPU
 from engine.run.processes import POSSIBLE, Processes
 from engine.run.shard import ShardWriter
 from engine.run.sharing import PARTED, Sharing, held_together
@@ -25,7 +21,8 @@ from engine.run.tensor import merge_tensor
 from engine.run.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from engine.events import Report
@@ -63,7 +60,7 @@ def run(
     memory: int = Options.memory,
     chunk: int = CHUNK,
     parted: int = PARTED,
-    device: torch.device = CPU,
+    device: str = CPU,
 ) -> tuple[FinishedShard, ...]:
     """Compute every shard that ``sink`` does not have yet, and hand it over.
 
@@ -75,11 +72,9 @@ def run(
     report(Started(len(plan.tensors), len(plan.shards), sum(tensor.nbytes for tensor in plan.tensors)))
     keep_freed_memory()
     done = []
-    with one_torch_thread(), reading(models), Workers(threads) as workers, disk_errors(sink.work):
+    with arithmetic(plan.tensors), reading(models), Workers(threads) as workers, disk_errors(sink.work):
         if device != CPU:
-            with deferred():
-                prove(plan.tensors, models, workers, sink.work, device)
-            report(Said(f"{device_name(device)} computes; of each kind of tensor it gave the processor's very bytes"))
+            _prove(plan, models, workers, sink.work, device, report)
         for shard in plan.shards:
             kept = sink.finished(shard)
             if kept is not None:
@@ -97,6 +92,14 @@ def run(
     return tuple(done)
 
 
+def _prove(plan: Plan, models: Models, workers: Workers, scratch: Path, device: str, report: Report) -> None:
+    from engine.run.proving import device_name, prove  # noqa: PLC0415 - loads torch, which a copy does without
+
+    with deferred():
+        prove(plan.tensors, models, workers, scratch, device)
+    report(Said(f"{device_name(device)} computes; of each kind of tensor it gave the processor's very bytes"))
+
+
 @dataclass(frozen=True)
 class _Making:
     """What every shard of a run is made with."""
@@ -107,7 +110,7 @@ class _Making:
     scratch: Path
     batch: int
     chunk: int
-    device: torch.device
+    device: str
 
     def tensor(
         self, tensor: OutputTensor, who: Crew, write: Callable[[int, memoryview], None], given: Mapping[Input, Stored]
@@ -152,15 +155,14 @@ def _shard(making: _Making, shard: Shard, path: Path, report: Report, apart: int
         writer.close()
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Spans are what runs in parallel; torch's own threads would only get in their way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def arithmetic(tensors: Iterable[OutputTensor]) -> AbstractContextManager[None]:
+    """Load torch, which takes a second, if any of the tensors is computed; for as long, it keeps to one thread."""
+    if all(tensor.copied for tensor in tensors):
+        return nullcontext()
+    with held():
+        from engine.run.blending import one_torch_thread  # noqa: PLC0415 - before there are other processes
+
+    return one_torch_thread()
 
 
 @contextmanager

@@ -16,11 +16,10 @@ from engine.methods import METHODS
 from engine.methods.arithmetic import row_totals
 from engine.methods.contract import Columns, Estimated, Mix, NoResultError, Rows, Stored, Sums
 from engine.plan.cost import SINGLES
-from engine.plan.plan import Input, Mixture
+from engine.plan.plan import CPU, Input, Mixture
 from engine.run.chunks import Lazy, TensorChunk
 from engine.run.cuts import find_cuts
 from engine.run.estimates import LARGEST, SINGLE, estimated, settle
-from engine.run.passes import CPU
 from engine.run.rounding import rounded
 from engine.run.streams import stream_key
 from engine.run.sums import column_totals, folded, total

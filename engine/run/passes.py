@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from engine.run.inputs import Stored
 
 T = TypeVar("T")
-CPU = torch.device("cpu")
 Bounds = tuple[int, int]
 
 
@@ -49,7 +48,7 @@ class Passes:
         spans: Sequence[Bounds],
         chunk: int,
         run: int,
-        device: torch.device,
+        device: str,
     ) -> None:
         self._inputs, self._workers, self._spans, self.device = inputs, workers, spans, device
         self.chunk = max(run, chunk // run * run)

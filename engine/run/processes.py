@@ -18,9 +18,6 @@ from io import BytesIO
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import torch
-from torch import Tensor
-
 from engine.errors import MergeError
 from engine.interrupts import LOOK, heed
 from engine.run.system import end_with
@@ -30,6 +27,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from types import TracebackType
     from typing import Self
+
+    import torch
+    from torch import Tensor
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -184,7 +184,8 @@ class _Pickler(pickle.Pickler):
     """Tensors by their bytes: torch's own way is for files, and takes far longer."""
 
     def reducer_override(self, value: object) -> Any:  # noqa: ANN401 - as pickle has it
-        if not isinstance(value, Tensor):
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(value, torch.Tensor):
             return NotImplemented
         data = bytearray(value.numel() * value.element_size())
         if data:
@@ -193,6 +194,8 @@ class _Pickler(pickle.Pickler):
 
 
 def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    import torch  # noqa: PLC0415 - it is there, or nobody could have sent a tensor
+
     if not data:
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(bytearray(data), dtype=dtype).view(shape)

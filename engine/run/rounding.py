@@ -14,8 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-from engine.checkpoints.dtypes import MERGED
 from engine.errors import TensorError
+from engine.run.copying import not_a_number
 
 DTYPES = {
     "float64": torch.float64,
@@ -67,7 +67,7 @@ def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:
     where = int((~torch.isfinite(result)).nonzero()[0])
     value = float(values[where])
     if math.isnan(value):
-        raise TensorError(_not_a_number(name, start + where))
+        raise TensorError(not_a_number(name, start + where))
     if math.isinf(value):
         raise TensorError(
             f"tensor {name!r}: element {start + where} is infinite; a parent is damaged there, or its values are too "
@@ -78,21 +78,4 @@ def check_finite(result: Tensor, values: Tensor, name: str, start: int) -> None:
     raise TensorError(
         f"tensor {name!r}: element {start + where} is {value:.6g}, which overflows {dtype} "
         f"(largest {torch.finfo(result.dtype).max:.6g}); ask for another dtype with `out_dtype: {wider}`"
-    )
-
-
-def check_copied(data: memoryview, dtype: str, name: str, start: int) -> None:
-    """Raise ``TensorError`` where bytes that are copied as they are hold a NaN; infinities may be meant."""
-    if dtype not in MERGED:
-        return
-    values = torch.frombuffer(data, dtype=DTYPES[dtype])
-    least, _ = torch.aminmax(values)  # a NaN anywhere is the least
-    if math.isnan(float(least)):
-        raise TensorError(_not_a_number(name, start + int(values.isnan().nonzero()[0])))
-
-
-def _not_a_number(name: str, element: int) -> str:
-    return (
-        f"tensor {name!r}: element {element} is not a number (NaN); a parent is damaged there, or its values cancel; "
-        "check the parents' weights"
     )

@@ -21,9 +21,9 @@ from engine.hub_client import Hub
 from engine.plan.plan import Options
 from engine.publish.assemble import assemble
 from engine.publish.folder import FolderSink
+from engine.run import blending as blending_module
 from engine.run import mixing as mixing_module
 from engine.run import sharing as sharing_module
-from engine.run import tensor as tensor_module
 from engine.run.merge import run
 from engine.run.sharing import PARTED
 
@@ -138,7 +138,7 @@ def test_threads_and_chunks(name, threads, chunk, tmp_path, expected):
 
 @pytest.mark.parametrize("name", ALL)
 def test_spans(name, tmp_path, expected, monkeypatch):
-    monkeypatch.setattr(tensor_module, "SPAN", 2**14)
+    monkeypatch.setattr(blending_module, "SPAN", 2**14)
     assert made(name, tmp_path, threads=3, chunk=2**13) == expected[name]
 
 
@@ -149,7 +149,7 @@ def test_processes(name, count, tmp_path, expected, monkeypatch):
     """Forked ones; with spans so small that every tensor is shared, or dealt out whole."""
     options = Options(memory=10**9 if count == 2 else 0)
     assert made(name, tmp_path / "some", threads=count, parted=0, options=options) == expected[name]
-    for module in (tensor_module, sharing_module):
+    for module in (blending_module, sharing_module):
         monkeypatch.setattr(module, "SPAN", 2**14)
     assert made(name, tmp_path / "many", threads=count, parted=0, options=options) == expected[name]
 

@@ -28,7 +28,7 @@ from engine.methods import METHODS
 from engine.plan.plan import Options
 from engine.publish.assemble import assemble
 from engine.publish.folder import FolderSink
-from engine.run import tensor as tensor_module
+from engine.run import blending as blending_module
 from engine.run.merge import run
 from engine.run.streams import bernoulli, stream_key
 
@@ -251,7 +251,7 @@ def test_neither_threads_nor_chunks_nor_spans_nor_memory_change_a_bit(large, mon
 
     first = once(0, 1, 2**12)
     assert [once(1, 4, 2**16), once(2, 2, 2**20), once(3, 3, 2**16, memory=0)] == [first] * 3
-    monkeypatch.setattr(tensor_module, "SPAN", 2**14)
+    monkeypatch.setattr(blending_module, "SPAN", 2**14)
     assert once(4, 3, 2**13) == first
 
 
