@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.dtypes import SIZES
+from engine.interrupts import deferred
 from engine.run.merge import arithmetic, reading
 from engine.run.tensor import merge_tensor
 from engine.run.workers import Workers
@@ -39,7 +40,7 @@ def differences(
 ) -> list[str]:
     """Compute ``tensors`` and compare them with what is ``there``, byte by byte; a sentence for each that differs."""
     found = []
-    with arithmetic(tensors), reading(models), Workers(threads) as workers:
+    with deferred(), arithmetic(tensors), reading(models), Workers(threads) as workers:
         try:
             for tensor in tensors:
                 found += _difference(tensor, models, there, scratch, workers)

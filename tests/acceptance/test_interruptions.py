@@ -238,14 +238,29 @@ def test_interrupted_where_a_lock_was_just_taken(name, when, tmp_path, expected)
     assert folders.contents(out) == expected
 
 
+@pytest.mark.parametrize("when", [1, 8, 12, 16, 20])
+def test_verifying_interrupted_where_a_lock_was_just_taken(when, tmp_path, monkeypatch):
+    write_large_tensor(tmp_path, 1 << 22)
+    monkeypatch.chdir(tmp_path)
+    merge(Path("ties.yaml"), Path("out"), no_hub, OPTIONS, silent)
+    script = AT_THE_WORST_MOMENT.format(when, "SIGINT") + MERGE
+    command = [sys.executable, "-W", "error", "-c", script, "verify", "out", "--sample", "1", "--threads", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert ended(process) == (130, "mergesmith: interrupted\n")
+
+
+def write_large_tensor(home: Path, size: int) -> None:
+    """Parents that have one tensor, of so many elements, and ``ties.yaml``."""
+    tensors = {"model.layers.0.mlp.large.weight": families.torch.ones(size, dtype=families.torch.bfloat16)}
+    for model in ("base", "one", "two"):
+        families.write_model(home / "alice" / model, tensors, families.config_of(families.Shape(layers=1)))
+    (home / "ties.yaml").write_text(folders.TIES)
+
+
 def test_interrupted_while_a_large_tensor_is_computed(home, tmp_path, monkeypatch):
     """The threads stop after what they are at, not after all that was asked of them."""
-    name = "model.layers.0.mlp.large.weight"
-    tensors = {name: families.torch.ones(1 << 25, dtype=families.torch.bfloat16)}
-    for model in ("base", "one", "two"):
-        families.write_model(tmp_path / "alice" / model, tensors, families.config_of(families.Shape(layers=1)))
+    write_large_tensor(tmp_path, 1 << 25)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ties.yaml").write_text(folders.TIES)
     out = tmp_path / "out"
     process = start(out)
     while '"started"' not in process.stdout.readline():
