@@ -38,7 +38,10 @@ _TEXTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "permission",
-        re.compile(r"may not write to |\((401|402|403)\) while |^(?:mergesmith: )?no token while ", re.MULTILINE),
+        re.compile(
+            r"may not write to |, may make no repo in |\((401|402|403)\) while |^(?:mergesmith: )?no token while ",
+            re.MULTILINE,
+        ),
     ),
     ("permission", re.compile(r"is still private: ")),
     ("network", re.compile(r"no answer while |\((408|429|5\d\d)\) while |HF_HUB_OFFLINE is set")),

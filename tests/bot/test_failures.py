@@ -33,6 +33,7 @@ def refusal(call, kind):
         (hub_errors.offline(TASK), "network"),
         (hub_errors.no_token(TASK), "permission"),
         (HubError("this token may not write to https://hub/alice/x; use one that may"), "permission"),
+        (HubError("https://hub/a/x is not there, and its account, bob, may make no repo in a; use"), "permission"),
         (
             refusal(lambda: replaced({"model.safetensors": None}, {}, (), where="w", force=False), MergeError),
             "target-changed",
