@@ -10,7 +10,7 @@ from engine.hub_client.asking import Asking
 from engine.hub_client.values import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 SHOWN = 20
 """Models that a search finds unless asked for another number."""
@@ -30,9 +30,7 @@ class Searching(Asking):
 
     def namespaces(self) -> tuple[str, ...]:
         """Return where the token's account may make repos: its own name, then those organisations. As ``whoami``."""
-        account = self._account()
-        orgs = (org for org in account.get("orgs", ()) if org.get("roleInOrg") in _MAY_CREATE)
-        return (str(account["name"]), *(str(org["name"]) for org in orgs))
+        return namespaces_of(self._account())
 
     def search(self, text: str, limit: int = SHOWN) -> tuple[Found, ...]:
         """Return the models with safetensors whose names hold ``text``, the most downloaded first, at most ``limit``.
@@ -71,6 +69,12 @@ class Searching(Asking):
         if self._token is False:
             raise hub_errors.no_token(task)
         return self._call(task, lambda: self._api.whoami(cache=True))
+
+
+def namespaces_of(account: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where an account may make repos, from the Hub's answer; also where that does not tell its role."""
+    orgs = (org for org in account.get("orgs", ()) if org.get("roleInOrg", "write") in _MAY_CREATE)
+    return (str(account["name"]), *(str(org["name"]) for org in orgs))
 
 
 def parents_in(tags: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 from engine.devhub import Counts, Server
 from engine.errors import HubError
 from engine.hub_client import Found, Hub
-from engine.hub_client.searching import parents_in
+from engine.hub_client.searching import namespaces_of, parents_in
 
 CAUSAL = b'{"architectures": ["LlamaForCausalLM"]}'
 WEIGHTS = (2).to_bytes(8, "little") + b"{}"
@@ -95,6 +95,12 @@ def test_where_an_account_may_make_repos(devhub: Server, hub_of: Callable[[str |
     assert hub.whoami() == "alice"
     assert [exchange.route for exchange in devhub.log] == ["whoami"]
     assert hub_of("bob").namespaces() == ("bob",)
+
+
+def test_an_organisation_that_tells_no_role_may_be_one_of_them() -> None:
+    account = {"name": "alice", "orgs": [{"name": "acme"}, {"name": "club", "roleInOrg": "read"}]}
+    assert namespaces_of(account) == ("alice", "acme")
+    assert namespaces_of({"name": "alice"}) == ("alice",)
 
 
 def test_nobody_has_no_account(devhub: Server, hub_of: Callable[[str | None], Hub]) -> None:
