@@ -11,16 +11,16 @@ import errno
 import gc
 import io
 import os
-import signal
 import sys
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import MergesmithError, RecipeError
+from engine.interrupts import take_over
 from engine.plan.plan import Options
 from engine.plan.show.words import plain, plural
 from engine.recipe import is_repo
@@ -386,10 +386,6 @@ def _stop_on(problems: Sequence[MergesmithError]) -> None:
         raise problems[0] if len(problems) == 1 else SeveralError(problems)
 
 
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _look_for_garbage_less() -> None:
     """Modules make a hundred thousand things that stay, and looking through them takes half a second."""
     gc.set_threshold(100_000, 20, 100)
@@ -399,7 +395,7 @@ def _look_for_garbage_less() -> None:
 def main() -> None:
     """Run the command line and exit with its status."""
     _look_for_garbage_less()
-    signal.signal(signal.SIGTERM, _interrupt)
+    take_over()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A character that the console does not know must not end a merge.

@@ -10,7 +10,7 @@ from engine.canonical import digest
 from engine.errors import HubError, LockError, MergeError, RecipeError
 from engine.events import Published, Said
 from engine.findings import Place, error, warning
-from engine.interrupts import held
+from engine.interrupts import deferred
 from engine.plan.build import build
 from engine.plan.drift import drift_of
 from engine.plan.lock import Lock, check_after, check_before, lock_of, lock_path, lock_text, parse_lock
@@ -159,7 +159,7 @@ def merge(
     """Build a recipe's model into the folder ``out``; goes on where an earlier run of the same plan stopped."""
     planned = plan_locked(path, open_hub, options)
     _say_findings(planned.plan, report)
-    with held():  # a recipe that is refused needs none of these
+    with deferred():  # a recipe that is refused needs none of these
         from engine.publish.assemble import assemble  # noqa: PLC0415
         from engine.publish.folder import FolderSink  # noqa: PLC0415
         from engine.run.device import chosen  # noqa: PLC0415
@@ -215,7 +215,7 @@ def publish(
     plan = planned.plan
     _refuse_unpublishable(plan)
     _say_findings(plan, report)
-    with held():
+    with deferred():
         from engine.publish.publishing import publish_plan  # noqa: PLC0415 - as in `merge`
 
     return publish_plan(
@@ -248,7 +248,7 @@ def _plan_to_publish(
             f"{lock_path(path)}: no such file, and a lock is required; write it with `mergesmith lock {path}`"
         )
     if not (locked or clean_staging):
-        with held():
+        with deferred():
             from engine.publish.resume import plan_staged  # noqa: PLC0415 - jinja and the Hub are not needed elsewhere
 
         staged = plan_staged(str(path), read_recipe(path), open_hub, open_target, options, proposed=create_pr)

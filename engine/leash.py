@@ -12,7 +12,7 @@ import threading
 import time
 from typing import NoReturn
 
-from engine.interrupts import held
+from engine.interrupts import deferred, take_over
 
 GRACE = 1.0
 """Seconds that an interrupted command has to leave by itself."""
@@ -24,8 +24,8 @@ def main() -> None:
     try:
         # Whoever started us may have had interruptions ignored, and that is inherited.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # The thread must not take what the command holds back while it loads modules.
-        with held():
+        take_over()
+        with deferred():
             threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True).start()
             from engine import cli  # noqa: PLC0415 - it takes a moment, in which the leash is to hold already
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from huggingface_hub import HfApi, constants, hf_hub_url
@@ -35,6 +34,7 @@ from engine import hub_errors
 from engine.hub_client import disk
 from engine.hub_client.trying import WAITS, asked_wait, passing, status_of
 from engine.hub_errors import Task, at
+from engine.interrupts import heed, pause
 from engine.version import ENGINE
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Asking:
         *,
         endpoint: str | None = None,
         token: str | Literal[False] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
         warm: bool = False,
     ) -> None:
         self._warm = warm
@@ -158,6 +158,7 @@ class Asking:
                 for chunk in response.iter_raw():
                     if done + len(chunk) > length:
                         raise hub_errors.unlike_file(task, f"sent more than the {length} bytes that it announced")
+                    heed()
                     take(done, chunk)
                     done += len(chunk)
             if done < length:

@@ -73,7 +73,7 @@ class Searching(Asking):
 
 def namespaces_of(account: Mapping[str, Any]) -> tuple[str, ...]:
     """Return where an account may make repos, from the Hub's answer; also where that does not tell its role."""
-    orgs = (org for org in account.get("orgs", ()) if org.get("roleInOrg", "write") in _MAY_CREATE)
+    orgs = (org for org in account.get("orgs", ()) if (org.get("roleInOrg") or "write") in _MAY_CREATE)
     return (str(account["name"]), *(str(org["name"]) for org in orgs))
 
 

@@ -20,6 +20,8 @@ CHUNK = 2**16
 """Elements that one arithmetic operation works on: float64 of it stays in a core's cache."""
 SINGLES = 4
 """Chunks that are computed together in two or four bytes: what lies between two operations takes as long as they do."""
+COPIED = 8 * MiB
+"""Bytes that are copied at a time: on the Hub each piece is a request."""
 INTERPRETER = 300 * MiB
 """Resident memory of Python with torch loaded, before any tensor (measured on Linux, and rounded up)."""
 TEMPORARIES = 12
@@ -67,6 +69,8 @@ def rows_span(run: int) -> int:
 
 def _memory(tensor: OutputTensor, options: Options, ahead: int) -> int:
     """Bytes that one tensor needs: what is held of it, or read ahead, and each thread's span and chunks."""
+    if tensor.copied:  # a piece of each input, and one more to look for what is no number
+        return ahead + options.threads * min(COPIED, tensor.nbytes) * (len(tensor.inputs) + 1)
     held = max(tensor.bytes_in if tensor.reading == "hold" else 0, ahead)
     brackets = min(BRACKETS, 16 * tensor.size) if _most_sweeps(tensor.mixture) >= CUTS_SWEEPS else 0
     elements, run = max(tensor.size, 1), tensor.mixture.run

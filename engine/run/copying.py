@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.checkpoints.dtypes import SIZES
 from engine.errors import TensorError
+from engine.plan.cost import COPIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from engine.run.crew import Crew
     from engine.run.inputs import Stored
 
-COPIED = 8 * 1024 * 1024
-"""Bytes that are copied at a time: on the Hub each piece is a request."""
 _INFINITE = {"float64": 0x7FF0 << 48, "float32": 0x7F80 << 16, "float16": 0x7C00, "bfloat16": 0x7F80}
 """Bits of infinity in each type that is merged; those of a NaN are larger, its sign left out. Source: IEEE 754."""
 
@@ -30,7 +29,7 @@ def copy_tensor(
     def copy(span: tuple[int, int]) -> None:
         first = inputs[0](*span)
         for other in inputs[1:]:
-            if bytes(first) != bytes(other(*span)):
+            if first != other(*span):
                 raise TensorError(
                     f"tensor {tensor.name!r} holds {tensor.dtype} values, which are never averaged, and its parents "
                     "differ in them; leave its layers to one parent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import MergeError
+from engine.interrupts import deferred
 from engine.plan.plan import CPU
 
 
@@ -10,7 +11,8 @@ def chosen(name: str) -> str:
     """Give the device of that name: cpu, cuda, or auto, which is a GPU where there is one; ``MergeError`` where not."""
     if name == CPU:
         return CPU
-    import torch  # noqa: PLC0415 - takes a second, and is not needed for a copy
+    with deferred():
+        import torch  # noqa: PLC0415 - takes a second, and is not needed for a copy
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else CPU

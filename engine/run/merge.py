@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from engine.events import Said, ShardDone, ShardKept, Started, TensorDone
-from engine.interrupts import deferred, heed, held
+from engine.interrupts import deferred, heed
 from engine.plan.cost import CHUNK, SPAN
 from engine.plan.plan import CPU, Options
 from engine.run.ahead import batches_of, reading_ahead, rooms_for
@@ -73,7 +73,7 @@ def run(
     keep_freed_memory()
     done = []
     with arithmetic(plan.tensors), reading(models), Workers(threads) as workers, disk_errors(sink.work):
-        if device != CPU:
+        if device != CPU and not all(tensor.copied for tensor in plan.tensors):
             _prove(plan, models, workers, sink.work, device, report)
         for shard in plan.shards:
             kept = sink.finished(shard)
@@ -93,9 +93,9 @@ def run(
 
 
 def _prove(plan: Plan, models: Models, workers: Workers, scratch: Path, device: str, report: Report) -> None:
-    from engine.run.proving import device_name, prove  # noqa: PLC0415 - loads torch, which a copy does without
-
     with deferred():
+        from engine.run.proving import device_name, prove  # noqa: PLC0415 - loads torch, which a copy does without
+
         prove(plan.tensors, models, workers, scratch, device)
     report(Said(f"{device_name(device)} computes; of each kind of tensor it gave the processor's very bytes"))
 
@@ -159,7 +159,7 @@ def arithmetic(tensors: Iterable[OutputTensor]) -> AbstractContextManager[None]:
     """Load torch, which takes a second, if any of the tensors is computed; for as long, it keeps to one thread."""
     if all(tensor.copied for tensor in tensors):
         return nullcontext()
-    with held():
+    with deferred():
         from engine.run.blending import one_torch_thread  # noqa: PLC0415 - before there are other processes
 
     return one_torch_thread()

@@ -54,23 +54,29 @@ class Processes:
 
     def __enter__(self) -> Self:
         gc.freeze()  # so that looking for garbage does not touch, and so copy, what the processes share
-        me = os.getpid()
+        try:
+            self._part(os.getpid())
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _part(self, me: int) -> None:
         for number in range(1, self.count):
             here, there = Pipe()
             child = _fork()
             if child == 0:
                 here.close()
                 self._become(number, there, me)
-                break
+                return
             there.close()
             self._mates.append((child, here))
-        return self
 
     def _become(self, number: int, leader: Connection, parent: int) -> None:
+        self.number, self._leader = number, leader
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader is told as well, and ends us
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         end_with(parent)
-        self.number, self._leader = number, leader
         for _, other in self._mates:
             other.close()
         self._mates = []

@@ -35,6 +35,7 @@ def interrupted_there(condition):
     entered += threading.get_ident() == MAIN
     if entered == WHEN and threading.get_ident() == MAIN:
         os.kill(os.getpid(), signal.{1})
+        os.kill(os.getpid(), signal.{1})  # as whoever starts a process may tell it, and then its group
     return result
 
 threading.Condition.__enter__ = interrupted_there
@@ -247,6 +248,35 @@ def test_verifying_interrupted_where_a_lock_was_just_taken(when, tmp_path, monke
     command = [sys.executable, "-W", "error", "-c", script, "verify", "out", "--sample", "1", "--threads", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert ended(process) == (130, "mergesmith: interrupted\n")
+
+
+@pytest.mark.parametrize(("threads", "skip"), [(1, 0), (1, 6), (2, 0), (2, 6)])
+def test_interrupted_while_a_hub_says_wait(home, tmp_path, devhub, monkeypatch, threads, skip):
+    """At the headers, or at the weights; in the main thread, or in others."""
+    for model in ("base", "one", "two"):
+        devhub.store.create_repo(f"alice/{model}", "alice")
+        files = {path.name: path for path in sorted((home / "alice" / model).iterdir())}
+        devhub.store.commit_files(f"alice/{model}", files, "Upload")
+    devhub.inject("resolve", path="*.safetensors", status=429, headers={"Retry-After": "60"}, times=1000, skip=skip)
+    (tmp_path / "ties.yaml").write_text(folders.TIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", devhub.endpoint)
+    monkeypatch.setenv("HF_TOKEN", devhub.token("alice"))
+    command = [sys.executable, "-W", "error", "-c", MERGE, "merge", "ties.yaml", "out", "--threads", str(threads)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if any(exchange.status == 429 for exchange in devhub.log):
+            break
+        time.sleep(0.1)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    status, said = ended(process)
+    assert time.monotonic() - begin < 5
+    assert (status, said.splitlines()[-1]) == (
+        130,
+        "mergesmith: interrupted; what is finished is kept, and the same command goes on from there",
+    )
 
 
 def write_large_tensor(home: Path, size: int) -> None:

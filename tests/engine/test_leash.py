@@ -12,9 +12,10 @@ from engine.process import command, leashed
 DEAF = """
 import sys, threading, time
 from engine import leash
-from engine.interrupts import held
+from engine.interrupts import deferred, take_over
 sys.argv[1:] = ["methods"]
-with held():
+take_over()
+with deferred():
     threading.Thread(target=leash._watch, args=(0,), daemon=True).start()
     print("ready", flush=True)
     time.sleep(60)

@@ -98,8 +98,11 @@ def test_where_an_account_may_make_repos(devhub: Server, hub_of: Callable[[str |
 
 
 def test_an_organisation_that_tells_no_role_may_be_one_of_them() -> None:
-    account = {"name": "alice", "orgs": [{"name": "acme"}, {"name": "club", "roleInOrg": "read"}]}
-    assert namespaces_of(account) == ("alice", "acme")
+    account = {
+        "name": "alice",
+        "orgs": [{"name": "acme"}, {"name": "lab", "roleInOrg": None}, {"name": "club", "roleInOrg": "read"}],
+    }
+    assert namespaces_of(account) == ("alice", "acme", "lab")
     assert namespaces_of({"name": "alice"}) == ("alice",)
 
 

@@ -153,6 +153,14 @@ def test_what_a_tensor_of_several_chunks_needs(size, operand):
     assert cost.peak_memory_bytes == INTERPRETER + 2 * (span + 50 * operand + 12 * 8 * 2**16)
 
 
+@pytest.mark.parametrize(("size", "piece"), [(1000, 2000), (2**23, 8 * 2**20)])
+@pytest.mark.parametrize(("reading", "inputs"), [("copy", 1), ("equal", 8)])
+def test_what_a_copy_needs(reading, inputs, size, piece):
+    """A piece of each input, of 8 MiB at most, and one more, for each thread."""
+    cost = cost_of([tensor(reading, 0, inputs=inputs, size=size)], [], Options(threads=3), 0, ())
+    assert cost.peak_memory_bytes == INTERPRETER + 3 * (inputs + 1) * piece
+
+
 def test_what_is_read_ahead_is_within_the_budget():
     tensors = [tensor("hold", 1), tensor("copy", 0, inputs=1), tensor("equal", 0), tensor("spool", 1, inputs=3)]
     spooled = 3 * (6000 + 2000 + 8 * 1000 * 15)
