@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from engine.errors import MergeError, TensorError
+from engine.run import processes as module
 from engine.run.processes import Processes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -111,6 +112,25 @@ def test_a_process_that_is_killed_is_told():
 
     with pytest.raises(MergeError, match=message):
         killed()
+
+
+def test_where_one_cannot_be_made_the_others_go(monkeypatch):
+    made = []
+    fork = module._fork
+
+    def failing():
+        if len(made) == 2:
+            raise BlockingIOError("no process more")
+        made.append(fork())
+        return made[-1]
+
+    monkeypatch.setattr(module, "_fork", failing)
+    with pytest.raises(BlockingIOError, match="no process more"), Processes(4, 0):
+        pytest.fail("it was not entered")
+    assert all(made)
+    for child in made:  # it is waited for already
+        with pytest.raises(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
 
 
 def test_none_outlives_the_one_that_parted_them(tmp_path):
