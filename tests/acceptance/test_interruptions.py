@@ -300,7 +300,7 @@ def test_interrupted_while_a_large_tensor_is_computed(home, tmp_path, monkeypatc
     begin = time.monotonic()
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - begin < 10  # two seconds are enough, but for a slow machine that is busy
+    assert time.monotonic() - begin < 2
     assert [path.name for path in out.iterdir()] == [".mergesmith"]
 
 
